@@ -1,0 +1,91 @@
+"""REST: findings, and what people decide on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import BaseRouter
+
+from analysis import findings
+from analysis.models import Finding
+from duolog.api import ProjectViewSet
+from duolog.models import Role
+
+
+class FindingSerializer(serializers.ModelSerializer[Finding]):
+    """An anomalous sequence with its score, its lines and the weight of each line in the score (`blame`)."""
+
+    score = serializers.FloatField(source="score.value", read_only=True)
+    threshold = serializers.FloatField(source="score.scan.threshold", read_only=True)
+    scan = serializers.IntegerField(source="score.scan_id", read_only=True)
+    model = serializers.CharField(source="score.scan.version", read_only=True)
+    dataset = serializers.IntegerField(source="score.sequence.dataset_id", read_only=True)
+    sequence = serializers.IntegerField(source="score.sequence_id", read_only=True)
+    sequence_id = serializers.CharField(source="score.sequence.key", read_only=True)
+    entries: Any = serializers.ListField(source="score.sequence.entries", child=serializers.CharField(), read_only=True)
+    times: Any = serializers.ListField(
+        source="score.sequence.times", child=serializers.FloatField(), read_only=True, allow_null=True
+    )
+    blame: Any = serializers.ListField(
+        source="score.blame", child=serializers.FloatField(), read_only=True, allow_null=True
+    )
+
+    class Meta:
+        model = Finding
+        fields = [
+            "id",
+            "project",
+            "state",
+            "score",
+            "threshold",
+            "scan",
+            "model",
+            "dataset",
+            "sequence",
+            "sequence_id",
+            "entries",
+            "times",
+            "blame",
+            "created_at",
+        ]
+        read_only_fields = ["id", "project", "created_at"]
+
+
+class Decision(serializers.Serializer[Any]):
+    """Where the finding stands now."""
+
+    state = serializers.ChoiceField(choices=Finding.State.choices)
+
+
+class FindingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
+    """Findings, newest first."""
+
+    queryset = Finding.objects.select_related("score__sequence", "score__scan__version")
+    serializer_class = FindingSerializer
+    filterset_fields = {
+        "project": ["exact"],
+        "state": ["exact"],
+        "score__scan": ["exact"],
+        "score__sequence__dataset": ["exact"],
+        "score__value": ["gte"],
+    }
+    lookup_value_converter = "int"
+
+    @extend_schema(request=Decision, responses=FindingSerializer)
+    def partial_update(self, request: Request, pk: int) -> Response:
+        """Confirm, dismiss or reopen the finding."""
+        finding: Finding = self.get_object()
+        self.require(Role.REVIEWER, finding.project)
+        wanted = Decision(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        findings.decide(finding, wanted.validated_data["state"])
+        return Response(FindingSerializer(finding).data)
+
+
+def register(router: BaseRouter) -> None:
+    """Add this app's endpoints."""
+    router.register("findings", FindingViewSet)

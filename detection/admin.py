@@ -1,0 +1,111 @@
+"""Console: model versions against their goals, and scans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import connection
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from detection import versions
+from detection.models import ModelVersion, Scan, Score
+from duolog import access, charts
+from duolog.models import Role
+from duolog.pages import ProjectAdmin, column, facts
+
+GOALS = {"accuracy": 0.90, "precision": 0.85, "recall": 0.80, "f1": 0.82}
+"""What a version should exceed on a test part."""
+FIGURES = {"accuracy": _("accuracy"), "precision": _("precision"), "recall": _("recall"), "f1": _("F1")}
+BINS = 40
+TOP = 50
+
+
+@admin.register(ModelVersion)
+class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
+    """Fitted detectors."""
+
+    page_template = "duolog/version.html"
+    starts = {"fit-detector": _("Train a detector")}
+    list_display = ["name_number", "project", "names", "detector", "best_f1", "encoder", "created_at"]
+    list_filter = ["name", "detector", "project"]
+    search_fields = ["name", "detector"]
+    deeds = {"promote": Role.ENGINEER}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        """Fetch the aliases, too."""
+        return super().get_queryset(request).prefetch_related("aliases")
+
+    @column(_("model version"), ordering="name")
+    def name_number(self, version: ModelVersion) -> str:
+        """As one writes it in a reference."""
+        return str(version)
+
+    @column(_("aliases"))
+    def names(self, version: ModelVersion) -> str:
+        """Aliases that point here."""
+        return ", ".join(alias.alias for alias in version.aliases.all()) or "-"
+
+    @column(_("F1"))
+    def best_f1(self, version: ModelVersion) -> str:
+        """F1 on each part it was measured on."""
+        return ", ".join(f"{part} {figures['f1']:.3f}" for part, figures in version.metrics.items()) or "-"
+
+    def page(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
+        """Figures against goals, options, lineage, scans."""
+        return {
+            "options": facts(row.options),
+            "lineage": facts(row.lineage),
+            "figures": list(FIGURES.values()),
+            "goals": [GOALS[name] for name in FIGURES],
+            "parts": [measured(part, figures) for part, figures in row.metrics.items()],
+            "aliases": [alias.alias for alias in row.aliases.all()],
+            "scans": row.scans.select_related("dataset")[:20],
+        }
+
+    def do_promote(self, request: HttpRequest, version: ModelVersion) -> tuple[str, None]:
+        """Point an alias (the champion, unless the form names another) here."""
+        alias = versions.point(version, request.POST.get("alias") or versions.CHAMPION, user=access.person(request))
+        return gettext("%(alias)s is version %(number)d now.") % {"alias": alias, "number": version.number}, None
+
+
+def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """Return a part's figures in the order of the table's columns, each with whether it exceeds its goal."""
+    cells = [{"value": figures.get(name), "met": figures.get(name, 0) > goal} for name, goal in GOALS.items()]
+    return {"name": part, "cells": cells, "pr_auc": figures.get("pr_auc"), "sequences": figures.get("sequences")}
+
+
+@admin.register(Scan)
+class ScanAdmin(ProjectAdmin[Scan]):
+    """Passes of versions over datasets."""
+
+    page_template = "duolog/scan.html"
+    starts = {"scan": _("Scan a dataset")}
+    list_display = ["__str__", "project", "part", "sequences", "anomalous", "created_at"]
+    list_filter = ["project"]
+    list_select_related = ["version", "dataset"]
+
+    def page(self, request: HttpRequest, row: Scan) -> dict[str, Any]:
+        """How the scores lie around the threshold, and the highest of them."""
+        highest = Score.objects.filter(scan=row, anomalous=True).select_related("sequence", "finding")
+        return {
+            "bars": charts.histogram(histogram(row), row.threshold),
+            "threshold_x": charts.across(row.threshold),
+            "highest": highest.order_by("-value")[:TOP],
+            "share": row.anomalous / row.sequences if row.sequences else 0,
+        }
+
+
+def histogram(scan: Scan) -> list[int]:
+    """Return how many scores lie in each of `BINS` equal bins over 0 to 1."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT least(width_bucket(value, 0, 1, {BINS}), {BINS}), count(*) FROM {Score._meta.db_table}"  # noqa: S608
+            " WHERE scan_id = %s GROUP BY 1",
+            [scan.pk],
+        )
+        counts = dict(cursor.fetchall())
+    return [counts.get(bin_number, 0) for bin_number in range(1, BINS + 1)]

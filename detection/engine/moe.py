@@ -1,0 +1,135 @@
+"""The small model: line vectors, self-attention over a sequence, a Top-P mixture of experts, one score.
+
+Letters in shapes: R rows of the vector table, D encoder dimension, W windows, L lines of a window, H hidden, E experts,
+I inner size of an expert.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from detection.engine.config import MoEConfig
+
+
+class Gate(NamedTuple):
+    """The router's word on each line: `weights` [..., E] as used, `probabilities` [..., E] before the cut."""
+
+    weights: Tensor
+    probabilities: Tensor
+
+
+class TopPMoE(nn.Module):
+    """A feed-forward layer of experts of which each line uses as many as it needs.
+
+    Top-P routing (Huang et al. 2024, "Harder Tasks Need More Experts", arXiv:2403.07652): the likeliest experts are
+    kept until their probabilities sum to `top_p`, at least one, and renormalised. While `gated` is False all experts
+    weigh the same (stage one of training). All experts are computed in one matrix product and weighed: up to some
+    four experts that beats sending each line only to its own.
+    """
+
+    def __init__(self, config: MoEConfig) -> None:
+        super().__init__()
+        self.experts, self.top_p, self.gated = config.experts, config.top_p, False
+        self.router = nn.Linear(config.hidden, config.experts, bias=False)
+        self.inner = nn.Linear(config.hidden, config.experts * config.intermediate)
+        self.outer = nn.Linear(config.experts * config.intermediate, config.hidden, bias=False)
+        self.bias = nn.Parameter(torch.zeros(config.experts, config.hidden))
+        nn.init.normal_(self.outer.weight, std=config.intermediate**-0.5)
+
+    def gate(self, x: Tensor) -> Gate:
+        """Return the weights of the experts for lines `x` [..., H]."""
+        probabilities = self.router(x).float().softmax(-1)  # [..., E]
+        if not self.gated:
+            return Gate(torch.full_like(probabilities, 1 / self.experts), probabilities)
+        ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        needed = ranked.cumsum(-1) - ranked < self.top_p  # what stands before is not yet enough
+        kept = torch.zeros_like(needed).scatter(-1, order, needed)
+        weights = probabilities * kept
+        return Gate(weights / weights.sum(-1, keepdim=True), probabilities)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Gate]:
+        """Return the mixed output [..., H] for lines `x` [..., H], and the gate."""
+        gate = self.gate(x)
+        inner = F.gelu(self.inner(x)).unflatten(-1, (self.experts, -1))  # [..., E, I]
+        weights = gate.weights.to(inner.dtype)
+        inner = (inner * weights.unsqueeze(-1)).flatten(-2)  # [..., E·I]
+        return self.outer(inner) + weights @ self.bias, gate
+
+
+def balance_loss(gate: Gate) -> Tensor:
+    """Return E · Σ share of work · mean probability: 1 when the experts are used alike (Switch, arXiv:2101.03961)."""
+    share = gate.weights.detach().mean(0)  # [E]
+    return gate.weights.shape[-1] * (share * gate.probabilities.mean(0)).sum()
+
+
+def entropy_loss(gate: Gate) -> Tensor:
+    """Return the router's mean entropy: low when it is sure, else Top-P would keep every expert (arXiv:2403.07652)."""
+    return torch.special.entr(gate.probabilities).sum(-1).mean()
+
+
+class EncoderWithMoE(nn.Module):
+    """From rows of a vector table to one logit a window.
+
+    The table and not [W, L, D] goes in: projection, query, key and value depend on the line alone, so they are computed
+    once for each distinct line of a batch and gathered (exact, since all of them are linear in line plus position).
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, config: MoEConfig, dim: int) -> None:
+        super().__init__()
+        self.config, self.dim = config, dim
+        # Encoder vectors lie in a narrow cone (cosines of .8 to .9 between any two); `standardise` spreads them.
+        self.register_buffer("mean", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(dim))
+        self.project = nn.Linear(dim, config.hidden)
+        self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
+        self.attended = nn.Linear(config.hidden, config.hidden)
+        self.norm1, self.norm2 = nn.LayerNorm(config.hidden), nn.LayerNorm(config.hidden)
+        self.moe = TopPMoE(config)
+        self.head = nn.Linear(2 * config.hidden, 1)
+
+    def standardise(self, table: Tensor) -> None:
+        """Take the centre and spread of training's distinct lines `table` [R, D]."""
+        self.mean.copy_(table.mean(0))
+        self.scale.copy_(table.std(0, correction=0).clamp_min(1e-6))
+
+    def forward(self, table: Tensor, index: Tensor) -> tuple[Tensor, Gate]:
+        """Return logits [W] and the gate of all lines for `table` [R, D] and its rows `index` [W, L], -1 is padding.
+
+        Every window needs at least one line.
+        """
+        mask = index >= 0  # [W, L]
+        rows = index.clamp_min(0)
+        lines = self.project((table - self.mean) / self.scale)  # [R, H]
+        places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
+        x = F.embedding(rows, lines) + places  # [W, L, H]
+        qkv = F.embedding(rows, self.qkv(lines)) + F.linear(places, self.qkv.weight)  # [W, L, 3H]
+        query, key, value = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        x = self.norm1(x + self.attended(attended.transpose(1, 2).flatten(-2)))  # [W, L, H]
+        mixed, gate = self.moe(x)
+        x = self.norm2(x + mixed)
+        logits = self.head(self._pool(x, mask)).squeeze(-1)  # [W]
+        return logits, Gate(gate.weights[mask], gate.probabilities[mask])  # padding has no say in balancing
+
+    @staticmethod
+    def _pool(x: Tensor, mask: Tensor) -> Tensor:
+        """Return mean and maximum over the lines, [W, 2H]: a single odd line of hundreds must not drown in the mean."""
+        there = mask.unsqueeze(-1)
+        mean = (x * there).sum(1) / there.sum(1)
+        most = x.masked_fill(~there, -torch.inf).amax(1)
+        return torch.cat([mean, most], -1)
+
+
+def positions(length: int, size: int, device: torch.device) -> Tensor:
+    """Return sines and cosines [length, size] (Vaswani et al. 2017): unlike learned ones, right at unseen lengths."""
+    rates = torch.exp(torch.arange(0, size, 2, device=device) * (-math.log(10_000.0) / size))
+    angles = torch.arange(length, device=device).unsqueeze(1) * rates  # [length, size / 2]
+    return torch.cat([angles.sin(), angles.cos()], -1)

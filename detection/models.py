@@ -1,0 +1,119 @@
+"""Model versions and their aliases, cached line vectors, scans and their scores."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class ModelVersion(models.Model):
+    """A fitted detector: which plugin made it, with which options, from what, and how well it does."""
+
+    # A slug, as in Run; `detection` decides nothing about tenants.
+    project = models.SlugField(_("project"), default="default")
+    name = models.SlugField(_("name"))
+    number = models.PositiveIntegerField(_("version"))
+    detector = models.CharField(_("detector"), max_length=100)
+    distribution = models.CharField(_("distribution"), max_length=100)
+    distribution_version = models.CharField(_("distribution version"), max_length=50)
+    options = models.JSONField(_("options"), default=dict)
+    encoder = models.CharField(_("encoder"), max_length=300)
+    encoder_digest = models.CharField(_("encoder digest"), max_length=64)
+    threshold = models.FloatField(_("threshold"))
+    metrics = models.JSONField(_("metrics"), default=dict)
+    lineage = models.JSONField(_("lineage"), default=dict)
+    path = models.CharField(_("path in the artifact store"), max_length=300)
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("model version")
+        verbose_name_plural = _("model versions")
+        ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["project", "name", "number"], name="model_version")]
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number}"
+
+
+class ModelAlias(models.Model):
+    """A name such as `champion` that points to one version and can be moved."""
+
+    project = models.SlugField(_("project"), default="default")
+    name = models.SlugField(_("model"))
+    alias = models.SlugField(_("alias"))
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="aliases", verbose_name=_("version"))
+    set_at = models.DateTimeField(_("set"), db_default=Now())
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name=_("set by")
+    )
+
+    class Meta:
+        verbose_name = _("alias")
+        verbose_name_plural = _("aliases")
+        constraints = [models.UniqueConstraint(fields=["project", "name", "alias"], name="model_alias")]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias}"
+
+
+class LineVector(models.Model):
+    """The vector of one distinct masked line under one encoder; float32, little-endian."""
+
+    id = models.BigAutoField(primary_key=True)
+    encoder = models.CharField(max_length=64)
+    line = models.BinaryField(max_length=16)  # BLAKE2b-128 of the masked line
+    vector = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["encoder", "line"], name="line_vector")]
+
+    def __str__(self) -> str:
+        return f"{self.encoder[:8]}:{bytes(self.line).hex()}"
+
+
+class Scan(models.Model):
+    """One pass of one version over a dataset or a part of it."""
+
+    project = models.SlugField(_("project"), default="default")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scans", verbose_name=_("version"))
+    dataset = models.ForeignKey("logs.Dataset", models.CASCADE, related_name="scans", verbose_name=_("dataset"))
+    part = models.CharField(_("part"), max_length=50, blank=True)
+    threshold = models.FloatField(_("threshold"))
+    sequences = models.PositiveBigIntegerField(_("sequences"))
+    anomalous = models.PositiveBigIntegerField(_("anomalous"))
+    run = models.OneToOneField("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("scan")
+        verbose_name_plural = _("scans")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.version} × {self.dataset}"
+
+
+class Score(models.Model):
+    """What a scan says about one sequence; `blame` holds one weight a line, for anomalous ones only."""
+
+    id = models.BigAutoField(primary_key=True)
+    scan = models.ForeignKey(Scan, models.CASCADE, related_name="scores", verbose_name=_("scan"))
+    sequence = models.ForeignKey("logs.Sequence", models.CASCADE, related_name="scores", verbose_name=_("sequence"))
+    value = models.FloatField(_("score"))
+    anomalous = models.BooleanField(_("anomalous"))
+    blame = ArrayField(models.FloatField(), null=True, blank=True, verbose_name=_("blame"))
+
+    class Meta:
+        verbose_name = _("score")
+        verbose_name_plural = _("scores")
+        constraints = [models.UniqueConstraint(fields=["scan", "sequence"], name="score_once")]
+        indexes = [models.Index(fields=["scan", "-value"], condition=Q(anomalous=True), name="score_anomalous")]
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}"

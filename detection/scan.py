@@ -1,0 +1,105 @@
+"""Score sequences with a version, and keep what a scan found."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+from django.db import connection
+from numpy.typing import NDArray
+
+from detection.models import ModelVersion, Scan, Score
+from detection.versions import Loaded
+from duolog.plugins import guard
+from duolog.plugins.types import Context, LogSequence
+from logs.models import Dataset
+from workers.models import Run
+
+BATCH = 1024
+"""Sequences scored at once: enough to fill the processor, few enough for progress and bounded memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A sequence with its score; `blame` has one weight a line, and only an anomalous one has it."""
+
+    sequence: LogSequence
+    score: float
+    anomalous: bool
+    blame: tuple[float, ...] | None
+
+
+def score(loaded: Loaded, sequences: Iterable[LogSequence], ctx: Context, *, explain: bool = True) -> Iterator[Scored]:
+    """Yield each sequence with its score, in order and in bounded memory; with `explain`, the anomalous with blame."""
+    for batch in batches(sequences, BATCH):
+        ctx.checkpoint()
+        yield from score_batch(loaded, batch, ctx, explain=explain)
+        ctx.advance(len(batch))
+
+
+def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, explain: bool = True) -> list[Scored]:
+    """Return the sequences of one batch with their scores, in order."""
+    from detection.engine.blame import blame  # engines may import torch, and the web process must start without it
+
+    def rate(part: list[LogSequence]) -> NDArray[np.float64]:
+        return guard.score(loaded.detector, part, loaded.vectors, ctx)
+
+    values = rate(batch)
+    anomalous = values >= loaded.threshold
+    flagged = [sequence for sequence, flag in zip(batch, anomalous, strict=True) if flag] if explain else []
+    weights = iter(blame(rate, flagged) if flagged else [])
+    return [
+        Scored(sequence, float(value), bool(flag), tuple(map(float, next(weights))) if explain and flag else None)
+        for sequence, value, flag in zip(batch, values, anomalous, strict=True)
+    ]
+
+
+def batches(items: Iterable[LogSequence], size: int) -> Iterator[list[LogSequence]]:
+    """Cut a stream into lists of `size`; the last may be shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+@dataclass
+class Findings:
+    """What a scan found so far: 17 bytes a sequence, and the blame of the anomalous ones."""
+
+    sequences: array[int] = field(default_factory=lambda: array("q"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    blame: dict[int, tuple[float, ...]] = field(default_factory=dict)
+
+    def add(self, scored: Scored) -> None:
+        """Take one scored sequence in."""
+        pk = scored.sequence.meta["pk"]
+        self.sequences.append(pk)
+        self.values.append(scored.score)
+        if scored.anomalous:
+            self.blame[pk] = scored.blame or ()
+
+
+def keep(found: Findings, *, version: ModelVersion, dataset: Dataset, part: str | None, run: Run) -> Scan:
+    """Store a scan with all its scores by one binary COPY; called in the run's fenced transaction."""
+    scan = Scan.objects.create(
+        project=run.project,
+        version=version,
+        dataset=dataset,
+        part=part or "",
+        threshold=version.threshold,
+        sequences=len(found.sequences),
+        anomalous=len(found.blame),
+        run=run,
+    )
+    columns = "scan_id, sequence_id, value, anomalous, blame"
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {Score._meta.db_table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
+        copy.set_types(["int8", "int8", "float8", "bool", "float8[]"])
+        for pk, value in zip(found.sequences, found.values, strict=True):
+            blame = found.blame.get(pk)
+            copy.write_row((scan.pk, pk, value, blame is not None, list(blame) if blame is not None else None))
+    return scan

@@ -1,0 +1,190 @@
+"""Model versions: propose, point an alias, resolve a reference, load for scoring."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, cast
+
+from django.db import connection, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+from django.utils.translation import gettext
+
+from detection import line_vectors
+from detection.models import ModelAlias, ModelVersion
+from duolog.plugins import guard, registry
+from duolog.plugins.points import Detector
+from duolog.plugins.types import LineVectors
+from workers import store
+from workers.jobs import JobFailed
+from workers.models import Artifact
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+GROUP = "duolog.detectors"
+CHAMPION = "champion"
+KEPT = 4  # loaded detectors a process keeps
+REF = re.compile(r"(?P<name>[-\w]+)(?:@(?P<alias>[-\w]+)|:(?P<number>\d+))?")
+
+
+class VersionError(JobFailed):
+    """A model version is not there, or cannot be used here; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A detector after `fit`, ready to become a version."""
+
+    name: str
+    detector: str
+    options: Mapping[str, Any]
+    encoder: str
+    encoder_digest: str
+    threshold: float
+    metrics: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    artifact: Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What scoring needs: a fitted detector, the vectors it reads, and the score from which on it calls an alarm."""
+
+    detector: Detector
+    vectors: LineVectors
+    threshold: float
+
+
+def propose(fitted: Fitted, *, project: str) -> ModelVersion:
+    """Store a fitted detector as the next version of its name; the first one becomes the champion at once.
+
+    Called in the fenced transaction of the run that fitted it.
+    """
+    entry = registry.find(GROUP, fitted.detector)
+    with transaction.atomic():
+        _lock(project, fitted.name)
+        versions = ModelVersion.objects.filter(project=project, name=fitted.name)
+        version = ModelVersion.objects.create(
+            project=project,
+            name=fitted.name,
+            number=(versions.aggregate(last=Max("number"))["last"] or 0) + 1,
+            detector=fitted.detector,
+            distribution=entry.distribution,
+            distribution_version=entry.version,
+            options=dict(fitted.options),
+            encoder=fitted.encoder,
+            encoder_digest=fitted.encoder_digest,
+            threshold=fitted.threshold,
+            metrics=dict(fitted.metrics),
+            lineage=dict(fitted.lineage),
+            path=fitted.artifact.path,
+            sha256=fitted.artifact.sha256,
+            run=fitted.artifact.run,
+        )
+        if version.number == 1:
+            point(version, CHAMPION)
+    return version
+
+
+def point(version: ModelVersion, alias: str, user: User | None = None) -> ModelAlias:
+    """Let an alias of the version's name point to it from now on."""
+    row, _ = ModelAlias.objects.update_or_create(
+        project=version.project,
+        name=version.name,
+        alias=alias,
+        defaults={"version": version, "set_at": Now(), "set_by": user},
+    )
+    return row
+
+
+def measured(version: ModelVersion, part: str, metrics: Mapping[str, Any]) -> None:
+    """Keep what an evaluation on a part found beside those on other parts."""
+    with transaction.atomic():
+        # The race: two evaluations of one version end at once. The second waits for the row and adds to it.
+        row = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
+        row.metrics[part] = dict(metrics)
+        row.save(update_fields=["metrics"])
+
+
+def resolve(*, project: str, ref: str = "") -> ModelVersion:
+    """Return the version that `name@alias`, `name:number` or a bare `name` means.
+
+    A bare name is its champion, or else its newest version; no name at all is the project's champion that was set last.
+    Raises VersionError, whose message tells which versions there are.
+    """
+    if not ref:
+        champions = ModelAlias.objects.filter(project=project, alias=CHAMPION).select_related("version")
+        if champion := champions.order_by("-set_at").first():
+            return champion.version
+        raise VersionError(gettext("no model has been trained yet; `duolog train --dataset NAME` trains one"))
+    if not (parts := REF.fullmatch(ref)):
+        raise VersionError(gettext("%(ref)r is no model; write name, name:version or name@alias") % {"ref": ref})
+    versions = ModelVersion.objects.filter(project=project, name=parts["name"])
+    if parts["number"]:
+        found = versions.filter(number=parts["number"]).first()
+    else:
+        found = versions.filter(aliases__alias=parts["alias"] or CHAMPION).first()
+        if not found and not parts["alias"]:
+            found = versions.order_by("-number").first()
+    if found is None:
+        raise VersionError(_unknown(project, ref, parts["name"]))
+    return found
+
+
+def create(name: str, options: Mapping[str, Any]) -> Detector:
+    """Return an unfitted detector; raise PluginUnavailable, PluginError or OptionsError."""
+    return cast(Detector, registry.create(GROUP, name, options))
+
+
+_loaded: OrderedDict[int, Loaded] = OrderedDict()
+_loading = Lock()
+
+
+def load(version: ModelVersion) -> Loaded:
+    """Return the version ready to score; a process keeps the last few, so a long-lived worker loads each once.
+
+    Raises VersionError if the detector or the encoder is not the one that was trained, ArtifactDamaged if its files
+    are not those that were stored.
+    """
+    with _loading:
+        if loaded := _loaded.get(version.pk):
+            _loaded.move_to_end(version.pk)
+            return loaded
+        loaded = _loaded[version.pk] = _load(version)
+        while len(_loaded) > KEPT:
+            _loaded.popitem(last=False)
+        return loaded
+
+
+def _load(version: ModelVersion) -> Loaded:
+    folder = store.verify(version.path, version.sha256)
+    vectors = line_vectors.store(version.encoder)
+    if vectors.digest != version.encoder_digest:
+        message = gettext(
+            "%(version)s was trained with other weights of the encoder %(encoder)s (%(then)s…, here %(now)s…): "
+            "restore them, or train again"
+        )
+        names = {"then": version.encoder_digest[:12], "now": vectors.digest[:12]}
+        raise VersionError(message % {"version": version, "encoder": version.encoder, **names})
+    detector = create(version.detector, version.options)
+    guard.call(detector, "load", folder)
+    return Loaded(detector, vectors, version.threshold)
+
+
+def _lock(project: str, name: str) -> None:
+    # The race: two runs propose versions of one name, and both read the same highest number. A lock on the name until
+    # the transaction ends lets the second one wait; the unique constraint would only let it fail, after all its work.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"model {project}/{name}"])
+
+
+def _unknown(project: str, ref: str, name: str) -> str:
+    versions = ModelVersion.objects.filter(project=project)
+    near = versions.filter(name=name) if versions.filter(name=name).exists() else versions
+    known = ", ".join(map(str, near[:10])) or gettext("none yet")
+    return gettext("there is no model %(ref)s; known: %(known)s") % {"ref": ref, "known": known}

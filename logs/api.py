@@ -1,0 +1,211 @@
+"""REST: projects and datasets, with their sequences, splits and quarantine; import and export of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.http import FileResponse
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import mixins, parsers, serializers, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import BaseRouter
+
+from duolog import access
+from duolog.api import NestedViewSet, Problem, ProjectViewSet
+from duolog.models import Role
+from logs import browse, labels, transfer
+from logs.models import Dataset, Project, QuarantinedRow, Sequence, Split
+from workers.api import RunSerializer
+
+
+class ProjectSerializer(serializers.ModelSerializer[Project]):
+    """A tenant."""
+
+    class Meta:
+        model = Project
+        fields = ["slug", "name", "created_at"]
+        read_only_fields = ["created_at"]
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    """A named collection of sequences; `run` last wrote into it."""
+
+    project = serializers.SlugRelatedField(slug_field="slug", queryset=Project.objects.all())
+
+    class Meta:
+        model = Dataset
+        fields = ["id", "project", "name", "note", "run", "created_at"]
+        read_only_fields = ["run", "created_at"]
+
+    def validate_project(self, project: Project) -> Project:
+        """Let engineers of the project create datasets, and let nobody else learn that it exists."""
+        user = self.context["request"].user
+        if not access.visible(user, Project.objects.filter(pk=project.pk), "slug").exists():
+            self.fields["project"].fail("does_not_exist", slug_name="slug", value=project.slug)
+        access.require(user, Role.ENGINEER, project.slug)
+        return project
+
+
+class SequenceSerializer(serializers.ModelSerializer[Sequence]):
+    """A sequence with the label that counts: 0 normal, 1 anomalous, null nobody said."""
+
+    label: Any = serializers.IntegerField(read_only=True, allow_null=True)
+    type = serializers.CharField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Sequence
+        fields = [
+            "id",
+            "key",
+            "label",
+            "type",
+            "length",
+            "entries",
+            "times",
+            "meta",
+            "origin",
+            "started_at",
+            "ended_at",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+class SplitSerializer(serializers.ModelSerializer[Split]):
+    """One part of a division of the dataset; `sequences` is how many it holds."""
+
+    sequences = serializers.IntegerField(read_only=True)
+
+    class Meta:
+        model = Split
+        fields = ["id", "revision", "name", "seed", "sequences", "sha256", "run", "created_at"]
+
+
+class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
+    """A row that could not be understood."""
+
+    class Meta:
+        model = QuarantinedRow
+        fields = ["id", "run", "file", "row", "reason", "excerpt", "created_at"]
+
+
+class Upload(serializers.Serializer[Any]):
+    """A file of log sequences; the format is found out unless it is named."""
+
+    file = serializers.FileField()
+    format = serializers.CharField(default="auto")
+
+
+class ProjectsViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
+    """Projects that the caller is a member of."""
+
+    queryset = Project.objects.all()
+    serializer_class = ProjectSerializer
+    project_field = "slug"
+    lookup_field = "slug"
+    lookup_value_converter = "slug"
+
+
+class DatasetViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
+    """Datasets, newest first."""
+
+    queryset = Dataset.objects.select_related("project")
+    serializer_class = DatasetSerializer
+    project_field = "project__slug"
+    filterset_fields = {"project__slug": ["exact"], "name": ["exact"]}
+    lookup_value_converter = "int"
+
+    @extend_schema(request=Upload, responses={202: RunSerializer, 422: Problem})
+    @action(detail=True, methods=["post"], url_path="import", parser_classes=[parsers.MultiPartParser])
+    def import_file(self, request: Request, pk: int) -> Response:
+        """Upload a file and queue the run that imports it."""
+        dataset: Dataset = self.get_object()
+        self.require(Role.ENGINEER, dataset.project.slug)
+        wanted = Upload(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        run = transfer.import_upload(
+            dataset, wanted.validated_data["file"], format=wanted.validated_data["format"], user=access.person(request)
+        )
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(
+                "format", str, description=str(_("name of a format, such as seed, training, jsonl or csv"))
+            ),
+            OpenApiParameter("part", str, description=str(_("part of the newest split, such as test"))),
+        ],
+        responses={(200, "application/octet-stream"): OpenApiResponse(OpenApiTypes.BINARY)},
+    )
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def export(self, request: Request, pk: int) -> FileResponse:
+        """Download the dataset, or one part of it, as a file."""
+        dataset = get_object_or_404(self.get_queryset(), pk=pk)
+        name, part = request.query_params.get("format", "jsonl"), request.query_params.get("part") or None
+        return browse.download(dataset, format=name, part=part)
+
+
+class OfDataset(mixins.ListModelMixin, NestedViewSet):
+    """Rows of one dataset."""
+
+    parent = "dataset"
+    project_field = "dataset__project__slug"
+    ordering = "id"
+
+
+class SequenceFilter(django_filters.FilterSet):
+    """What to look for in a dataset."""
+
+    label = django_filters.ChoiceFilter(
+        choices=browse.LABELS, method="by_label", label=str(_("normal, anomalous or none"))
+    )
+    search = django_filters.CharFilter(method="by_text", label=str(_("text in a line or in the sequence id")))
+
+    def by_label(self, queryset: QuerySet[Sequence], name: str, value: str) -> QuerySet[Sequence]:
+        """Keep sequences with this label."""
+        return browse.with_label(queryset, value)
+
+    def by_text(self, queryset: QuerySet[Sequence], name: str, value: str) -> QuerySet[Sequence]:
+        """Keep sequences that hold this text."""
+        return browse.containing(queryset, value)
+
+
+class SequenceViewSet(mixins.RetrieveModelMixin, OfDataset):
+    """The dataset's sequences in the order in which they were stored."""
+
+    queryset = labels.counting(Sequence.objects.all())
+    serializer_class = SequenceSerializer
+    filterset_class = SequenceFilter
+    lookup_value_converter = "int"
+
+
+class SplitViewSet(OfDataset):
+    """Parts of the dataset's divisions."""
+
+    queryset = Split.objects.defer("sequence_ids").annotate(sequences=browse.Cardinality("sequence_ids"))
+    serializer_class = SplitSerializer
+    filterset_fields = ["name", "revision"]
+
+
+class QuarantineViewSet(OfDataset):
+    """Rows of imports that made no sense, with the reason."""
+
+    queryset = QuarantinedRow.objects.all()
+    serializer_class = QuarantinedRowSerializer
+    filterset_fields = ["run", "file"]
+
+
+def register(router: BaseRouter) -> None:
+    """Add this app's endpoints."""
+    router.register("projects", ProjectsViewSet)
+    router.register("datasets", DatasetViewSet)
+    router.register("datasets/<int:dataset>/sequences", SequenceViewSet)
+    router.register("datasets/<int:dataset>/splits", SplitViewSet)
+    router.register("datasets/<int:dataset>/quarantine", QuarantineViewSet)

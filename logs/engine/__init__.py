@@ -1,0 +1,1 @@
+"""Pure functions on log lines; no Django, no database."""

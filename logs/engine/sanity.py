@@ -1,0 +1,70 @@
+"""What no stored sequence may be, whichever way it came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from duolog.plugins.types import BadRecord, LogSequence, Record
+
+MAX_LINE_BYTES = 1 << 20
+ID_CHARACTERS = 200
+TYPE_CHARACTERS = 80
+EXCERPT_CHARACTERS = 500
+
+
+def fault(sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> str | None:
+    """Return what is wrong with a sequence, or None; `max_line` limits one log line in UTF-8 bytes."""
+    entries = sequence.entries
+    if not sequence.id or len(sequence.id) > ID_CHARACTERS:
+        return f"the sequence id is empty or longer than {ID_CHARACTERS} characters"
+    if sequence.label not in (None, 0, 1):
+        return f"the label is {sequence.label!r}, not 0 or 1"
+    if sequence.type and len(sequence.type) > TYPE_CHARACTERS:
+        return f"the anomaly type is longer than {TYPE_CHARACTERS} characters"
+    if not entries:
+        return "there are no log lines"
+    if sequence.times and len(sequence.times) != len(entries):
+        return f"{len(sequence.times)} times for {len(entries)} lines"
+    if max(map(len, entries)) * 4 > max_line:
+        for number, line in enumerate(entries, 1):
+            if (size := len(line.encode("utf-8", "surrogatepass"))) > max_line:
+                return f"log line {number} has {size} bytes; at most {max_line} are taken"
+    # In one piece: Postgres takes neither NUL nor half a surrogate pair.
+    text = "\n".join((sequence.id, sequence.type or "", *entries))
+    if "\0" in text or _has_nul(sequence.meta):
+        return "there is a NUL character in it"
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return "it is not valid UTF-8"
+    return None
+
+
+def checked(row: int, sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> Record:
+    """Return the sequence, or a BadRecord that says what is wrong with it."""
+    reason = fault(sequence, max_line)
+    return bad(row, reason, "\n".join(sequence.entries)) if reason else sequence
+
+
+def bad(row: int, reason: str, excerpt: str | bytes) -> BadRecord:
+    """Return a BadRecord with as much of the row as may be kept, in characters that can be stored."""
+    if isinstance(excerpt, bytes):
+        excerpt = excerpt[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")
+    text = excerpt[:EXCERPT_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return BadRecord(row, reason, text.encode("utf-8", "replace").decode())
+
+
+def _has_nul(meta: Mapping[str, Any]) -> bool:
+    return bool(meta) and b"\\u0000" in msgspec.json.encode(meta) and _walk(meta)
+
+
+def _walk(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_walk(key) or _walk(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and any(map(_walk, value))

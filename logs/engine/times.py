@@ -1,0 +1,55 @@
+"""When a log line was written, read from how it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import polars as pl
+
+# (date and time as they stand in the line, how to read them). Fraction and zone may follow each of them.
+KINDS = (
+    (r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T _][0-9]{2}:[0-9]{2}:[0-9]{2}", "%Y-%m-%d %H:%M:%S"),  # ISO 8601, Postgres
+    (r"[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", "%Y/%m/%d %H:%M:%S"),  # nginx
+    (r"[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}", "%d %b %Y %H:%M:%S"),  # Valkey
+    (r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2}", "%d/%b/%Y:%H:%M:%S"),  # access logs
+    (r"[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}", "%a %b %d %H:%M:%S %Y"),  # Apache
+    (r"[0-9]{2}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", "%y/%m/%d %H:%M:%S"),  # Spark
+    (r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}", "%Y %b %d %H:%M:%S"),  # syslog: without a year
+)
+HEAD = 120
+"""Characters within which a time must stand."""
+AFTER = r"(?:[.,]([0-9]{1,9}))?(?: ?(Z|UTC|GMT|[-+][0-9]{2}:?[0-9]{2}))?"
+
+
+def parse(lines: Sequence[str], now: datetime | None = None) -> list[float | None]:
+    """Return Unix seconds, one a line, None where no time was found; a time without a zone is UTC.
+
+    Syslog names no year: it is the one that puts the line last before `now` (default: this moment).
+    """
+    now = now or datetime.now(UTC)
+    head = pl.Series("line", lines, dtype=pl.String).str.slice(0, HEAD)
+    found = pl.Series("at", [None] * len(lines), dtype=pl.Float64)
+    for pattern, form in KINDS:
+        missing = found.is_null()
+        if not missing.any():
+            break
+        found = found.zip_with(~missing, _read(head, pattern, form, now))
+    return found.to_list()
+
+
+def _read(head: pl.Series, pattern: str, form: str, now: datetime) -> pl.Series:
+    parts = head.str.extract_groups(f"({pattern}){AFTER}").struct.unnest()
+    stamp, fraction, zone = parts.get_columns()
+    yearless = form.startswith("%Y %b")
+    if yearless:
+        stamp = f"{now.year} " + stamp.str.replace("  ", " 0")
+    elif form.startswith("%Y-"):
+        stamp = stamp.str.replace("[T_]", " ")
+    at = stamp.str.to_datetime(form, strict=False, time_unit="ms")
+    if yearless:
+        late = (at > now.replace(tzinfo=None)).fill_null(False)
+        at = at.zip_with(~late, at.dt.offset_by("-1y"))
+    offset = zone.str.replace(":", "").str.extract("([-+][0-9]{4})").cast(pl.Int64, strict=False).fill_null(0)
+    east = offset.sign() * (offset.abs() // 100 * 3600 + offset.abs() % 100 * 60)
+    return at.dt.epoch("ms") / 1000 + ("0." + fraction).cast(pl.Float64, strict=False).fill_null(0.0) - east

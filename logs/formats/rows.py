@@ -1,0 +1,157 @@
+"""What the built-in formats share: cutting a stream into rows in bounded memory, and rows into sequences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, BinaryIO
+
+import msgspec
+
+from duolog.plugins.types import BadRecord, LogSequence, Record
+from logs.engine.sanity import MAX_LINE_BYTES, bad, checked
+
+ROW_BYTES = 64 << 20
+"""A row larger than this is not read: it is what bounds the memory."""
+CHUNK = 1 << 20
+SPACE = b" \t\r\n"
+TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
+SCALAR = re.compile(rb"[,\]]")
+
+Row = tuple[int, bytes] | BadRecord
+
+
+@dataclass(frozen=True)
+class RowOptions:
+    """`max_line` limits one log line, in bytes."""
+
+    max_line: int = MAX_LINE_BYTES
+
+
+def lines(stream: BinaryIO, limit: int = ROW_BYTES) -> Iterator[Row]:
+    """Yield (line number, line without its end); blank lines are left out, one that is too long is a BadRecord."""
+    number = 0
+    while line := stream.readline(limit + 1):
+        number += 1
+        if len(line) > limit and not line.endswith(b"\n"):
+            size = len(line)
+            while (rest := stream.readline(CHUNK)) and not rest.endswith(b"\n"):
+                size += len(rest)
+            yield bad(number, f"the line has {size + len(rest)} bytes; at most {limit} are taken", line)
+        elif (line := line.rstrip(b"\r\n")) and not line.isspace():
+            yield number, line
+
+
+def elements(stream: BinaryIO) -> Iterator[Row]:
+    """Yield (element number, its JSON) of an array; where the array breaks, one last BadRecord says so.
+
+    The elements are found by counting brackets outside strings, so that one that makes no sense costs itself only.
+    """
+    buffer, position, number = b"", 0, 0
+    opened = False
+    while True:
+        while position < len(buffer) and buffer[position] in SPACE + b",":
+            position += 1
+        if position == len(buffer):
+            buffer, position = stream.read(CHUNK), 0
+            if not buffer:
+                yield bad(number + 1, "the file ends before the array does", b"")
+                return
+            continue
+        if not opened:
+            if buffer[position : position + 1] != b"[":
+                yield bad(1, "the file does not begin with a JSON array", buffer[position:])
+                return
+            opened, position = True, position + 1
+            continue
+        if buffer[position : position + 1] == b"]":
+            rest = (buffer[position + 1 :] + stream.read(CHUNK)).strip()
+            if rest:
+                yield bad(number + 1, "something follows the end of the array", rest)
+            return
+        number += 1
+        buffer, position, end = _element(buffer, position, stream)
+        if not end:
+            large = len(buffer) - position > ROW_BYTES
+            reason = f"the row has more than {ROW_BYTES} bytes" if large else "the file ends within this row"
+            yield bad(number, reason, buffer[position:])
+            return
+        yield number, buffer[position:end]
+        position = end
+
+
+def _element(buffer: bytes, start: int, stream: BinaryIO) -> tuple[bytes, int, int]:
+    """Return the buffer, filled as far as needed, and where in it the element begins and ends (0: nowhere)."""
+    depth, position = 0, start
+    while True:
+        if buffer[start] not in b'{["' and (found := SCALAR.search(buffer, start)):
+            return buffer, start, found.start()
+        for token in TOKEN.finditer(buffer, position):
+            text = token[0]
+            if text == b'"':  # a string that goes on beyond the buffer
+                position = token.start()
+                break
+            if len(text) == 1:
+                depth += 1 if text in b"{[" else -1
+            position = token.end()
+            if depth <= 0:
+                return buffer, start, position
+        # Twice as much each time: a long string is not scanned over and over.
+        more = stream.read(max(CHUNK, len(buffer)))
+        if not more or len(buffer) - start > ROW_BYTES:
+            return buffer, start, 0
+        buffer, position, start = buffer[start:] + more, position - start, 0
+
+
+def sequence(row: int, fields: Mapping[str, Any], entries: Any, max_line: int) -> Record:
+    """Return the sequence of a row; `fields` are all others: id, label, length, type, times, and what else there is."""
+    excerpt = "\n".join(map(str, entries)) if isinstance(entries, list) else str(entries)
+    if not isinstance(entries, list) or not all(isinstance(line, str) for line in entries):
+        return bad(row, "the log lines are missing or not a list of texts", excerpt)
+    meta = dict(fields)
+    key, label, length = (meta.pop(name, None) for name in ("sequence_id", "label", "length"))
+    if not isinstance(key, str | int) or isinstance(key, bool):
+        return bad(row, f"sequence_id is missing or no text: {key!r}", excerpt)
+    if isinstance(label, bool) or label not in (None, 0, 1):
+        return bad(row, f"the label is {label!r}, not 0 or 1", excerpt)
+    if length not in (None, len(entries)):
+        return bad(row, f"length says {length!r}, but there are {len(entries)} log lines", excerpt)
+    kind = next((meta.pop(name) for name in ("anomaly_type", "type") if isinstance(meta.get(name), str)), None)
+    times = meta.get("times")
+    if isinstance(times, list) and len(times) == len(entries) and all(isinstance(at, float | int) for at in times):
+        del meta["times"]
+        moments = tuple(map(float, times))
+    else:
+        moments = ()
+    return checked(row, LogSequence(str(key), tuple(entries), label, kind or None, moments, meta), max_line)
+
+
+def decode(row: int, raw: bytes) -> dict[str, Any] | BadRecord:
+    """Return a row's JSON object."""
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return bad(row, f"not valid JSON: {error}", raw)
+    if not isinstance(value, dict):
+        return bad(row, "not a JSON object", raw)
+    return value
+
+
+def fields(sequence: LogSequence) -> dict[str, Any]:
+    """Return what `sequence()` takes apart, without the log lines."""
+    row: dict[str, Any] = {"sequence_id": sequence.id}
+    if sequence.label is not None:
+        row["label"] = sequence.label
+    if sequence.type:
+        row["anomaly_type"] = sequence.type
+    if sequence.times:
+        row["times"] = sequence.times
+    return dict(sequence.meta) | row
+
+
+def name_of(stream: BinaryIO) -> str:
+    """Return a name for rows that have none of their own; equal for equal files (logs.files)."""
+    name = getattr(stream, "name", None)
+    return PurePath(name).name if isinstance(name, str) else "row"

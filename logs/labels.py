@@ -1,0 +1,16 @@
+"""Which label counts: that of the source that outweighs the others, and of its statements the newest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Case, OuterRef, QuerySet, Subquery, When
+
+from logs.models import Label, Sequence
+
+
+def counting(sequences: QuerySet[Sequence]) -> QuerySet[Any]:
+    """Annotate sequences with `label` (0, 1 or None) and `type` (None without a label)."""
+    weight = Case(*(When(source=source, then=rank) for rank, source in enumerate(Label.Source.values)))
+    stated = Label.objects.filter(sequence=OuterRef("pk")).order_by(weight.desc(), "-id")
+    return sequences.annotate(label=Subquery(stated.values("value")[:1]), type=Subquery(stated.values("type")[:1]))

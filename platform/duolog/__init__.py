@@ -1,0 +1,1 @@
+"""Duolog: the Django project package."""

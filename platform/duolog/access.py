@@ -1,0 +1,107 @@
+"""May this user do that on this project? Admin, API and pages all ask here, and nowhere else.
+
+A project that a user is no member of does not exist for them: they get 404, never 403.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import Http404, HttpRequest
+from django.utils.translation import gettext
+
+from duolog.models import ApiToken, Membership, Role
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
+
+    Who = AbstractBaseUser | AnonymousUser
+
+TOKEN_PREFIX = "duo_"  # noqa: S105 - makes a leaked token easy to find
+USED_AT_EVERY = timedelta(minutes=1)
+RANK = {role: rank for rank, role in enumerate(Role)}
+
+M = TypeVar("M", bound=Model)
+
+
+def visible(user: Who, queryset: QuerySet[M], field: str = "project") -> QuerySet[M]:
+    """Narrow a queryset to the user's projects; `field` is the look-up that leads to a row's project slug."""
+    if not user.is_active:
+        return queryset.none()
+    if getattr(user, "is_superuser", False):
+        return queryset
+    return queryset.filter(**{f"{field}__in": Membership.objects.filter(user=user.pk).values("project")})
+
+
+def may(user: Who, role: Role, project: str) -> bool:
+    """Tell whether the user holds this role, or a higher one, on a project."""
+    return _rank(user, project) >= RANK[role]
+
+
+def may_anywhere(user: Who, role: Role) -> bool:
+    """Tell whether there may be a project on which the user holds this role: whether to offer a page at all."""
+    if not user.is_active:
+        return False
+    higher = [each for each in Role if RANK[each] >= RANK[role]]
+    return bool(getattr(user, "is_superuser", False)) or (
+        Membership.objects.filter(user=user.pk, role__in=higher).exists()
+    )
+
+
+def require(user: Who, role: Role, project: str) -> None:
+    """Raise Http404 to a stranger of the project, PermissionDenied to a member whose role is too low."""
+    rank = _rank(user, project)
+    if rank < 0:
+        raise Http404
+    if rank < RANK[role]:
+        needed = gettext("this needs the role “%(role)s” on project %(project)s")
+        raise PermissionDenied(needed % {"role": role.label, "project": project})
+
+
+def _rank(user: Who, project: str) -> int:
+    """Return the rank of the user's role on a project; -1: none."""
+    if not user.is_active:
+        return -1
+    if getattr(user, "is_superuser", False):
+        return RANK[Role.OWNER]
+    held = Membership.objects.filter(user=user.pk, project=project).values_list("role", flat=True).first()
+    return -1 if held is None else RANK[Role(held)]
+
+
+def person(request: HttpRequest) -> User:
+    """Return who is logged in; raise PermissionDenied if nobody is."""
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    return request.user
+
+
+# --- tokens -----------------------------------------------------------------------------------------------------
+
+
+def issue_token(*, user: AbstractBaseUser, name: str, expires_at: datetime | None = None) -> str:
+    """Store the hash of a new token and return its text, which nobody can read again."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    ApiToken.objects.create(user_id=user.pk, name=name, sha256=_sha256(text), expires_at=expires_at)
+    return text
+
+
+def find_token(text: str) -> ApiToken | None:
+    """Return the living token of an active user that has this text, and note that it was used."""
+    living = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user__is_active=True)
+    token = living.select_related("user").filter(sha256=_sha256(text)).first()
+    if token is not None:
+        # At most one write a minute, decided in the database: a busy client must not turn reads into writes.
+        stale = Q(used_at=None) | Q(used_at__lt=Now() - USED_AT_EVERY)
+        ApiToken.objects.filter(stale, pk=token.pk).update(used_at=Now())
+    return token
+
+
+def _sha256(text: str) -> str:
+    # No salt and no slow hash: the text is 256 random bits, so there is nothing to guess.
+    return hashlib.sha256(text.encode()).hexdigest()

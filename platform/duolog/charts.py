@@ -1,0 +1,83 @@
+"""Small charts as inline SVG: drawn on the server, sharp at any size, without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 320, 120
+LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label on an axis, at a pixel."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One metric over its steps, ready for the template."""
+
+    name: str
+    last: str
+    points: str
+    end: tuple[float, float]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bin of a histogram."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    flagged: bool
+    title: str
+
+
+def curve(name: str, points: Sequence[tuple[int, float]]) -> Curve:
+    """Draw (step, value) points, sorted by step; there is at least one."""
+    steps, values = [step for step, _ in points], [value for _, value in points]
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+
+    def x(step: int) -> float:
+        return LEFT + (step - steps[0]) / max(1, steps[-1] - steps[0]) * (WIDTH - LEFT - RIGHT)
+
+    def y(value: float) -> float:
+        return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    places = [(x(step), y(value)) for step, value in points]
+    return Curve(
+        name=name,
+        last=f"{values[-1]:.4g}",
+        points=" ".join(f"{a:.1f},{b:.1f}" for a, b in places),
+        end=places[-1],
+        x_ticks=[Tick(x(step), f"{step:,}") for step in dict.fromkeys([steps[0], steps[-1]])],
+        y_ticks=[Tick(y(value), f"{value:.3g}") for value in (high, low)],
+    )
+
+
+def histogram(counts: Sequence[int], threshold: float) -> list[Bar]:
+    """Draw counts of scores in equal bins over 0 to 1, on a square-root scale so that few beside many stay visible."""
+    highest = max([*counts, 1]) ** 0.5
+    width = (WIDTH - LEFT - RIGHT) / max(1, len(counts))
+    bars = []
+    for index, count in enumerate(counts):
+        height = count**0.5 / highest * (HEIGHT - TOP - BOTTOM)
+        low, high = index / len(counts), (index + 1) / len(counts)
+        title = f"{low:.2f}-{high:.2f}: {count:,}"
+        bars.append(Bar(LEFT + index * width, HEIGHT - BOTTOM - height, width - 1, height, high > threshold, title))
+    return bars
+
+
+def across(share: float) -> float:
+    """Return the pixel of a share (0 to 1) of the x axis."""
+    return LEFT + share * (WIDTH - LEFT - RIGHT)

@@ -1,0 +1,23 @@
+"""What a fresh database needs before a person can use it: a project and somebody to log in as."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext
+
+ADMIN = "admin"
+
+
+def ensure_admin() -> list[str]:
+    """Create a superuser where there is none, and return what to tell the person: the password is shown only now."""
+    users = get_user_model().objects
+    if users.filter(is_superuser=True).exists():
+        return []
+    password = secrets.token_urlsafe(12)
+    users.create_superuser(ADMIN, password=password)
+    shown_once = gettext(
+        "Admin user %(name)s, password %(password)s (shown only this once; change it after logging in)"
+    )
+    return [shown_once % {"name": ADMIN, "password": password}]

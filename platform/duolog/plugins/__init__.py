@@ -1,0 +1,1 @@
+"""Plugin contracts and their discovery; free of Django, Celery and torch."""

@@ -1,0 +1,125 @@
+"""The plugin points: small ABCs; a plugin subclasses one and names itself in the entry-point group of the same kind.
+
+A plugin declares `api = 1`, a frozen dataclass `Options` (validated in `__post_init__`), and what it `needs`.
+Plugins are called through `duolog.plugins.guard.call` only, which checks what they return.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duolog.plugins.types import Context, LineVectors, LogSequence, Record, Vectors
+
+API = 1
+"""Version of these contracts; a plugin of another version is listed as incompatible, never loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a plugin cannot run without: a CUDA device, and importable packages by module name."""
+
+    gpu: bool = False
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """Options of a plugin that has none."""
+
+
+class Plugin(ABC):  # noqa: B024 - the points below add the abstract methods
+    """Base of all plugins; `options` is an instance of the class's own `Options`."""
+
+    api: ClassVar[int] = API
+    needs: ClassVar[Needs] = Needs()
+    Options: ClassVar[type] = NoOptions
+
+    def __init__(self, options: Any = None) -> None:
+        self.options = self.Options() if options is None else options
+
+
+class Format(Plugin):
+    """Bytes to records and back (group `duolog.formats`)."""
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def sniff(self, head: bytes, name: str) -> float:
+        """Return how sure this is the right format, 0 to 1, from a file's first bytes (decompressed) and its name."""
+
+    @abstractmethod
+    def read(self, stream: BinaryIO) -> Iterator[Record]:
+        """Yield records in file order in bounded memory; a row that makes no sense is a BadRecord, not an error."""
+
+    def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
+        """Write sequences and return their number; raise NotImplementedError if the format is read-only."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be written")
+
+
+class Encoder(Plugin):
+    """Masked lines to vectors (group `duolog.encoders`)."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Length of one vector."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """Hash of weights, tokenizer and settings: the key under which vectors are cached."""
+
+    @abstractmethod
+    def encode(self, lines: Sequence[str]) -> Vectors:
+        """Return float32 [len(lines), dim], one row a line, in order, finite."""
+
+
+class Detector(Plugin):
+    """A model that scores sequences (group `duolog.detectors`).
+
+    Scores lie in [0, 1] and rise with suspicion. `needs_labels` says whether `fit` reads labels.
+    """
+
+    needs_labels: ClassVar[bool] = True
+
+    @abstractmethod
+    def fit(
+        self, train: Sequence[LogSequence], validation: Sequence[LogSequence], vectors: LineVectors, ctx: Context
+    ) -> float:
+        """Learn, and return the decision threshold (a score at or above it is anomalous)."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON into an empty folder; never pickle."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Restore what `save` wrote."""
+
+    @abstractmethod
+    def score(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
+        """Return one score a sequence, in order."""
+
+
+class Generator(Plugin):
+    """A source of labelled synthetic sequences (group `duolog.generators`)."""
+
+    @abstractmethod
+    def generate(self, count: int, seed: int) -> Iterator[LogSequence]:
+        """Yield `count` sequences; the same seed and options give the same bytes on any machine."""
+
+
+GROUPS: dict[str, type[Plugin]] = {
+    "duolog.formats": Format,
+    "duolog.encoders": Encoder,
+    "duolog.detectors": Detector,
+    "duolog.generators": Generator,
+}
+"""Entry-point group to base class. Analysts and notifiers join with the issues that bring their first plugin."""

@@ -1,0 +1,114 @@
+"""The value types that cross a plugin seam: frozen, plain, and free of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Rows of float32; the last axis is the encoder's dimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSequence:
+    """One sequence of log lines, the unit that Duolog judges.
+
+    `label` is 0 (normal), 1 (anomalous) or None (nobody said); `times` are Unix seconds, one a line, or empty;
+    `meta` holds JSON values that a format carried along (service, host, root-cause lines, ...).
+    """
+
+    id: str
+    entries: tuple[str, ...]
+    label: int | None = None
+    type: str | None = None
+    times: tuple[float, ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BadRecord:
+    """A row that could not be understood: where it stood, why, and how it began (at most 500 characters)."""
+
+    row: int
+    reason: str
+    excerpt: str
+
+
+Record = LogSequence | BadRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """How much one line (0-based) moves its sequence's score; weights of a sequence are >= 0 and sum to 1 or 0."""
+
+    line: int
+    weight: float
+
+
+class Context(Protocol):
+    """What long work may tell its runner; `workers.context.RunContext` is the real one, `NullContext` the silent one.
+
+    Every call is cheap and touches memory only. `checkpoint` raises the runner's own exception when the work must
+    stop (cancelled, lease lost), so an engine needs no other way out.
+    """
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """Begin a named stage of `total` steps (0: unknown)."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Count finished steps of the stage."""
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Record one point of a curve."""
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Write one line to the run's log; `level` is info, warning or error."""
+
+    def checkpoint(self, step: int = 0, save: Callable[[Path], None] | None = None) -> None:
+        """Stop here if asked to; else, when `save` is given, keep what it writes into a folder for a next attempt."""
+
+    def resume(self) -> tuple[int, Path] | None:
+        """Return the step and folder of the newest checkpoint of an earlier attempt, or None."""
+
+
+class NullContext:
+    """A context for work that nobody watches."""
+
+    def stage(self, name: str, total: int = 0) -> None:
+        """Ignore."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Ignore."""
+
+    def metric(self, name: str, value: float, step: int) -> None:
+        """Ignore."""
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Ignore."""
+
+    def checkpoint(self, step: int = 0, save: Callable[[Path], None] | None = None) -> None:
+        """Ignore."""
+
+    def resume(self) -> tuple[int, Path] | None:
+        """Nothing was kept."""
+        return None
+
+
+class LineVectors(Protocol):
+    """Vectors of masked lines, each distinct line encoded once (`detection.engine.vectors.VectorStore`)."""
+
+    @property
+    def dim(self) -> int:
+        """Length of one vector."""
+
+    @property
+    def digest(self) -> str:
+        """Identity of the encoder's weights and settings: equal digests give equal vectors."""
+
+    def index(self, sequences: Sequence[LogSequence], ctx: Context) -> tuple[list[NDArray[np.int32]], Vectors]:
+        """Mask and encode; return one row-index array a sequence, and the table [rows, dim] they point into."""

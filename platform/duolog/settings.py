@@ -1,0 +1,224 @@
+"""Django settings: one file, filled from the environment only (see .env.example)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import dj_database_url
+from django.templatetags.static import static
+from django.utils.translation import gettext_lazy as _
+
+from duolog.environment import env, env_bool, env_list, env_number
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+# Torch's threads spin while they wait for each other. Beside web server, database and other workers they then burn the
+# very cores the other one needs: training ran 16 times slower. Read once, when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# --- state ------------------------------------------------------------------------------------------------------
+# All state lives in one folder; deleting it resets everything.
+HOME = Path(env("DUOLOG_HOME", str(BASE_DIR / ".duolog"))).resolve()
+ARTIFACTS = Path(env("DUOLOG_ARTIFACTS", str(HOME / "artifacts")))
+
+
+def _secret_key() -> str:
+    """Return DUOLOG_SECRET_KEY, or a key made once and kept in the home folder."""
+    file = HOME / "secret_key"
+    if key := env("DUOLOG_SECRET_KEY", ""):
+        return key
+    HOME.mkdir(parents=True, exist_ok=True)
+    try:
+        # "x" makes two first starts race safely: one writes, the other reads.
+        with file.open("x", encoding="ascii") as stream:
+            file.chmod(0o600)
+            stream.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return file.read_text(encoding="ascii")
+
+
+SECRET_KEY = _secret_key()
+# Where the stack's own web server listens; a port that is taken makes way for the next free one.
+WEB_HOST = env("DUOLOG_HOST", "127.0.0.1")
+WEB_PORT = int(env_number("DUOLOG_PORT", 8000, least=1))
+DEBUG = env_bool("DUOLOG_DEBUG", False)
+ALLOWED_HOSTS = env_list("DUOLOG_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env_list("DUOLOG_ORIGINS", "")
+
+# --- services ---------------------------------------------------------------------------------------------------
+# Where no URL is given, embedded servers run in the home folder (duolog/embedded.py).
+from duolog.embedded import Services  # noqa: E402
+
+SERVICES = Services(HOME, database_url=env("DATABASE_URL", ""), redis_url=env("REDIS_URL", ""))
+DATABASES = {"default": dj_database_url.parse(SERVICES.database_url, conn_max_age=60, conn_health_checks=True)}
+# A server that vanished without a word must not hold a heartbeat for longer than a lease. What the URL says comes last.
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": env("DUOLOG_PROCESS", "duolog"),
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+CELERY_BROKER_URL = env("CELERY_BROKER_URL", SERVICES.redis_url)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+# max_retries 0: who announces a run does not wait for a broker that is away (workers have a retry of their own).
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 10, "socket_connect_timeout": 5, "max_retries": 0}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# A message is only a doorbell, so it is acknowledged early and never held back by a busy process:
+# redelivery is the sweeper's work (workers/leases.py).
+CELERY_TASK_ACKS_LATE = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "cpu"
+
+# --- runs (seconds) ---------------------------------------------------------------------------------------------
+RUN_LEASE = env_number("DUOLOG_RUN_LEASE", 60, least=1)
+# A beat renews the lease, saves progress and sees a cancel: often enough for a person who watches.
+RUN_HEARTBEAT = env_number("DUOLOG_RUN_HEARTBEAT", 2, least=0.1)
+RUN_SWEEP = env_number("DUOLOG_RUN_SWEEP", 15, least=0.1)
+RUN_RING_AGAIN = env_number("DUOLOG_RUN_RING_AGAIN", 30, least=0.1)
+RUN_BACKOFF = env_number("DUOLOG_RUN_BACKOFF", 5, least=0)
+RUN_CANCEL_GRACE = env_number("DUOLOG_RUN_CANCEL_GRACE", 30, least=0)
+WORKER_ALIVE = env_number("DUOLOG_WORKER_ALIVE", 45, least=1)
+
+# --- limits -----------------------------------------------------------------------------------------------------
+MAX_LINE_BYTES = int(env_number("DUOLOG_MAX_LINE_BYTES", 1 << 20, least=1024))
+MAX_UPLOAD_BYTES = int(env_number("DUOLOG_MAX_UPLOAD_BYTES", 8 << 30, least=1024))
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 << 20
+VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))
+
+# --- models -----------------------------------------------------------------------------------------------------
+ENCODER = env("DUOLOG_ENCODER", "multilingual-e5-small")
+PLUGINS_OFF = env_list("DUOLOG_PLUGINS_OFF", "")
+
+# --- Django -----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "duolog",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "workers",
+    "logs",
+    "detection",
+    "analysis",
+    "training",
+    # Plugins that need tables of their own are named here by the operator, never found by themselves.
+    *env_list("DUOLOG_APPS", ""),
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "duolog.urls"
+WSGI_APPLICATION = "duolog.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+# DUOLOG_HTTPS: a proxy in front speaks TLS, redirects plain HTTP to it, and sets X-Forwarded-Proto.
+HTTPS = env_bool("DUOLOG_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+# The proxy redirects, and HSTS is for this host only.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
+
+LANGUAGE_CODE = env("DUOLOG_LANGUAGE", "en")
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "platform" / "duolog" / "locale"]
+USE_TZ = True
+TIME_ZONE = env("TZ", "UTC")
+STATIC_URL = "static/"
+STATIC_ROOT = HOME / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a missing one, though it needs none
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "duolog.rest.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PAGINATION_CLASS": "duolog.rest.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "EXCEPTION_HANDLER": "duolog.api.problem",
+    # `?format=` names the format of an export, never that of an answer.
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Duolog",
+    "VERSION": "1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+UNFOLD = {
+    "SITE_TITLE": "Duolog",
+    "SITE_HEADER": "Duolog",
+    "SITE_SUBHEADER": _("anomalous sequences in your logs"),
+    "SITE_SYMBOL": "forum",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("duolog/icon.svg")}],
+    "SHOW_LANGUAGES": True,
+    "STYLES": [lambda request: static("duolog/duolog.css")],
+    "DASHBOARD_CALLBACK": "duolog.admin.dashboard",
+    "SIDEBAR": {"navigation": "duolog.admin.navigation"},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("DUOLOG_LOG_LEVEL", "INFO")},
+}

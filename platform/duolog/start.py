@@ -1,0 +1,260 @@
+"""The console's forms that start a run, one a job: `/admin/start/scan/?dataset=3`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import (
+    UnfoldAdminFileFieldWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from detection.models import ModelVersion
+from duolog import access
+from duolog.models import Role
+from duolog.plugins import registry
+from duolog.plugins.options import OptionsError
+from logs import datasets, transfer
+from logs.models import Dataset, Project
+from workers import runs
+from workers.jobs import JobFailed
+from workers.models import Run
+
+SEED_HELP = _("The same seed gives the same result.")
+
+
+class StartForm(forms.Form):
+    """A form whose `options` are those of the job."""
+
+    title: ClassVar[Any]
+    button: ClassVar[Any]
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Fill the choices with what the user may see."""
+
+    def project(self) -> str:
+        """Return the slug of the project that the run belongs to."""
+        return str(self.cleaned_data["dataset"].project.slug)
+
+    def options(self) -> dict[str, Any]:
+        """Return the job's options."""
+        return {**self.cleaned_data, "dataset": self.cleaned_data["dataset"].name}
+
+    def start(self, job: str) -> Run:
+        """Queue the run; raises JobFailed or OptionsError."""
+        access.require(self.request.user, Role.ENGINEER, self.project())
+        return runs.enqueue(job=job, options=self.options(), project=self.project(), user=access.person(self.request))
+
+
+def dataset_field() -> forms.ModelChoiceField[Any]:
+    """A choice of datasets, filled by `prepare`."""
+    return forms.ModelChoiceField(Dataset.objects.none(), label=_("Dataset"), widget=UnfoldAdminSelectWidget())
+
+
+def number_field(label: Any, initial: int, least: int = 0, help_text: Any = "") -> forms.IntegerField:
+    """A whole number."""
+    return forms.IntegerField(
+        label=label, initial=initial, min_value=least, widget=UnfoldAdminIntegerFieldWidget(), help_text=help_text
+    )
+
+
+def text_field(label: Any, **kwargs: Any) -> forms.CharField:
+    """A line of text."""
+    return forms.CharField(label=label, max_length=100, widget=UnfoldAdminTextInputWidget(), **kwargs)
+
+
+def plugin_field(label: Any, group: str, *first: tuple[str, Any]) -> forms.ChoiceField:
+    """A choice of installed plugins; nothing is imported for it."""
+
+    def choices() -> list[tuple[str, Any]]:
+        return [*first, *((entry.name, entry.name) for entry in registry.discover(group) if not entry.error)]
+
+    return forms.ChoiceField(label=label, choices=choices, widget=UnfoldAdminSelectWidget())
+
+
+class OnDataset(StartForm):
+    """Work on a dataset that exists."""
+
+    dataset = dataset_field()
+
+    def prepare(self) -> None:
+        """Offer the user's datasets."""
+        field = self.fields["dataset"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = access.visible(self.request.user, Dataset.objects.select_related("project"), "project__slug")
+
+
+class IntoDataset(StartForm):
+    """Work that fills a dataset, new or old."""
+
+    into = forms.ModelChoiceField(Project.objects.none(), label=_("Project"), widget=UnfoldAdminSelectWidget())
+    dataset = text_field(_("Dataset"), help_text=_("A new name makes a new dataset; an old one is added to."))
+
+    def prepare(self) -> None:
+        """Offer the user's projects."""
+        field = self.fields["into"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = access.visible(self.request.user, Project.objects.all(), "slug")
+        field.initial = field.queryset.first()
+
+    def project(self) -> str:
+        """Return the chosen project."""
+        return str(self.cleaned_data["into"].slug)
+
+
+class ImportForm(IntoDataset):
+    """A file of sequences or lines."""
+
+    title = _("Import a file")
+    button = _("Upload and import")
+
+    file = forms.FileField(
+        label=_("File"),
+        widget=UnfoldAdminFileFieldWidget(),
+        help_text=_("JSON, JSON lines, CSV or plain text; gzip too."),
+    )
+    format = plugin_field(_("Format"), "duolog.formats", ("auto", _("find out")))
+
+    def start(self, job: str) -> Run:
+        """Keep the upload and queue its import."""
+        access.require(self.request.user, Role.ENGINEER, self.project())
+        dataset = datasets.get_or_create(project=self.project(), name=self.cleaned_data["dataset"])
+        file, name = self.cleaned_data["file"], self.cleaned_data["format"]
+        return transfer.import_upload(dataset, file, format=name, user=access.person(self.request))
+
+
+class GenerateForm(IntoDataset):
+    """Synthetic sequences."""
+
+    title = _("Generate sample logs")
+    button = _("Generate")
+
+    count = number_field(_("Sequences"), 8000, 1)
+    language = forms.ChoiceField(
+        label=_("Language"),
+        choices=[("mixed", _("mixed")), ("zh", _("Chinese")), ("en", _("English"))],
+        widget=UnfoldAdminSelectWidget(),
+    )
+    seed = number_field(_("Seed"), 0, help_text=SEED_HELP)
+
+    def options(self) -> dict[str, Any]:
+        """Pass the language to the generator."""
+        data = self.cleaned_data
+        language = {"language": data["language"]}
+        return {"dataset": data["dataset"], "count": data["count"], "seed": data["seed"], "options": language}
+
+
+class SplitForm(OnDataset):
+    """Parts of a dataset."""
+
+    title = _("Split a dataset")
+    button = _("Split")
+
+    train = number_field(_("For training"), 0, help_text=_("All three zero: eight, one and one tenth."))
+    validation = number_field(_("For validation"), 0)
+    test = number_field(_("For testing"), 0)
+    seed = number_field(_("Seed"), 0, help_text=SEED_HELP)
+
+
+class TrainForm(OnDataset):
+    """A new model version."""
+
+    title = _("Train a detector")
+    button = _("Train")
+
+    detector = plugin_field(_("Detector"), "duolog.detectors")
+    name = forms.SlugField(
+        label=_("Name of the model"),
+        required=False,
+        max_length=50,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Empty: called after dataset and detector."),
+    )
+
+
+class WithModel(OnDataset):
+    """Work of a model version on a dataset or one part of it."""
+
+    part = text_field(_("Part"), required=False, help_text=_("Such as test; empty: the job decides."))
+    model = forms.ModelChoiceField(
+        ModelVersion.objects.none(), label=_("Model version"), widget=UnfoldAdminSelectWidget()
+    )
+
+    def prepare(self) -> None:
+        """Offer the user's model versions, too."""
+        super().prepare()
+        field = self.fields["model"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = access.visible(self.request.user, ModelVersion.objects.all())
+        field.initial = field.queryset.first()
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a model of another project than the dataset's."""
+        data = super().clean() or {}
+        if "model" in data and "dataset" in data and data["model"].project != data["dataset"].project.slug:
+            self.add_error("model", _("This model belongs to another project."))
+        return data
+
+    def options(self) -> dict[str, Any]:
+        """Name both by reference."""
+        dataset, part, model = (self.cleaned_data[name] for name in ("dataset", "part", "model"))
+        return {"dataset": f"{dataset.name}:{part}" if part else dataset.name, "model": str(model)}
+
+
+class ScanForm(WithModel):
+    """Look for anomalies."""
+
+    title = _("Scan a dataset")
+    button = _("Scan")
+
+
+class EvaluateForm(WithModel):
+    """Compare a model with labels."""
+
+    title = _("Evaluate a model")
+    button = _("Evaluate")
+
+
+FORMS: dict[str, Callable[..., StartForm]] = {
+    "import-data": ImportForm,
+    "generate": GenerateForm,
+    "split": SplitForm,
+    "fit-detector": TrainForm,
+    "scan": ScanForm,
+    "evaluate": EvaluateForm,
+}
+
+
+def start(request: HttpRequest, job: str) -> HttpResponse:
+    """Show the form of a job, or queue the run and go to its page."""
+    if job not in FORMS or not access.may_anywhere(request.user, Role.ENGINEER):
+        raise Http404
+    if request.method == "POST":
+        form = FORMS[job](request.POST, request.FILES, request=request)
+        if form.is_valid():
+            try:
+                run = form.start(job)
+            except (JobFailed, OptionsError) as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, gettext("%(run)s is queued.") % {"run": run})
+                return HttpResponseRedirect(reverse("admin:workers_run_change", args=[run.pk]))
+    else:
+        form = FORMS[job](initial=request.GET.dict(), request=request)
+    context = {**admin.site.each_context(request), "form": form, "title": form.title}
+    return TemplateResponse(request, "duolog/start.html", context)

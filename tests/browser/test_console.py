@@ -1,0 +1,140 @@
+"""A person walks through the console in a real Chromium: every page, both languages, live progress, the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tenants import make_tenant
+
+from workers.models import Line, Run
+
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PASSWORD = "a long password"
+LISTS = [
+    "", "analysis/finding/", "workers/run/", "logs/dataset/", "detection/modelversion/", "detection/scan/",
+    "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/", "duolog/apitoken/add/",
+    "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
+    *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium"),
+]
+
+
+@pytest.fixture
+def page(live_server: Any, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Any]:
+    """A page that is logged in as a site admin; any error of a script or a request fails the test."""
+    from django.contrib.auth.models import User
+    from django.db import connection
+
+    # The server's threads keep no connection, or the test database could not be dropped.
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
+    # Playwright runs an event loop in this thread, and Django would refuse to query beside it.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    User.objects.create_superuser("root", password=PASSWORD)
+    errors: list[str] = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        tab = browser.new_page(base_url=live_server.url, locale="en-US", viewport={"width": 1280, "height": 900})
+        tab.on("pageerror", lambda error: errors.append(f"{tab.url}: {error}"))
+        tab.on("console", lambda said: errors.append(f"{tab.url}: {said.text}") if said.type == "error" else None)
+        tab.on("response", lambda got: errors.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
+        tab.on("request", lambda sent: errors.append(sent.url) if not sent.url.startswith(local(live_server)) else None)
+        tab.goto("/")
+        tab.fill("input[name=username]", "root")
+        tab.fill("input[name=password]", PASSWORD)
+        tab.press("input[name=password]", "Enter")
+        tab.wait_for_url("**/admin/")
+        yield tab
+        browser.close()
+    assert not errors
+
+
+def local(live_server: Any) -> tuple[str, ...]:
+    """Addresses that a page may load from."""
+    return live_server.url, "data:", "blob:"
+
+
+def pages(tenant: Any) -> list[str]:
+    """Addresses of the tenant's own pages."""
+    rows = {
+        "analysis/finding": tenant.finding, "workers/run": tenant.run, "logs/dataset": tenant.dataset,
+        "detection/modelversion": tenant.version, "detection/scan": tenant.scan, "logs/project": tenant.project,
+    }  # fmt: skip
+    return [f"{name}/{row.pk}/change/" for name, row in rows.items()]
+
+
+def test_every_page_in_both_languages(page, tmp_path):
+    tenant = make_tenant("ours")
+    Run.objects.update(status="succeeded")  # a finished run asks for nothing in the background
+    for language, word in [("en", "Findings"), ("zh-hans", "异常发现")]:
+        page.goto("/admin/")
+        page.locator("div[x-data='{ openUserLinks: false }'] > div").click()
+        page.locator(f"form:has(input[name=language][value='{language}']) button").click()
+        page.wait_for_load_state()
+        assert word in page.inner_text("#nav-sidebar-apps")
+        for number, path in enumerate([*LISTS, *pages(tenant)]):
+            answer = page.goto(f"/admin/{path}")
+            assert answer.status == 200, path
+            shot = page.screenshot(path=tmp_path / f"{language}-{number}-{path.replace('/', '-')}.png")
+            assert len(shot) > 5000, path
+    page.goto("/api/docs/")
+    page.wait_for_selector("text=/api/v1/runs/")
+
+
+def test_a_run_moves_before_your_eyes(page, until):
+    run = make_tenant("ours").run
+    page.goto(f"/admin/workers/run/{run.pk}/change/")
+    bar = page.locator("#live progress")
+    assert bar.get_attribute("value") == "3"
+    Run.objects.filter(pk=run.pk).update(done=7)
+    Line.objects.create(run=run, attempt=1, at=run.created_at, text="<b>loss</b> falls")
+    page.wait_for_selector("#live progress[value='7']")
+    assert "<b>loss</b> falls" in page.inner_text("#live .log")
+    page.focus("#cancel")
+    page.wait_for_timeout(1500)  # the part of the page is drawn anew, and the keyboard must not lose its place
+    assert page.evaluate("document.activeElement.id") == "cancel"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=asked to stop")
+    until(lambda: Run.objects.get(pk=run.pk).cancel_at)
+    Run.objects.filter(pk=run.pk).update(status="cancelled", finished_at=run.created_at)
+    page.wait_for_selector("#again")
+    assert page.locator("#live").get_attribute("hx-get") is None
+
+
+def test_a_finding_is_confirmed_by_keyboard(page):
+    finding = make_tenant("ours").finding
+    page.goto(f"/admin/analysis/finding/{finding.pk}/change/")
+    hot, cold = (
+        page.locator(f"#line-{number}").evaluate("row => getComputedStyle(row).backgroundColor") for number in (2, 1)
+    )
+    assert hot != cold
+    page.get_by_role("button", name="Confirm").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".status.state-confirmed")
+    finding.refresh_from_db()
+    assert finding.state == "confirmed"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone(page, scheme):
+    tenant = make_tenant("ours")
+    Run.objects.update(status="succeeded")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme=scheme)
+    for path in ["", *pages(tenant)]:
+        page.goto(f"/admin/{path}")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, path

@@ -1,0 +1,91 @@
+"""The network's shapes and invariances, with small random vectors: nothing here says how good it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from detection.engine import loop
+from detection.engine.config import MoEConfig, MoEOptions
+from detection.engine.data import LogSequenceDataset, pad, windows
+from detection.engine.moe import EncoderWithMoE
+from duolog.plugins.options import OptionsError, build
+from duolog.plugins.types import NullContext
+
+TABLE = np.random.default_rng(0).normal(size=(40, 12)).astype(np.float32)
+
+
+@pytest.fixture
+def model() -> EncoderWithMoE:
+    made = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16), 12, seed=1)
+    made.moe.gated = True
+    return made
+
+
+def sequences(count: int, seed: int = 0, longest: int = 60) -> list[np.ndarray]:
+    chance = np.random.default_rng(seed)
+    return [chance.integers(0, 40, chance.integers(1, longest)).astype(np.int32) for _ in range(count)]
+
+
+def test_one_logit_a_window_and_a_gate_for_every_line(model):
+    parts = [np.arange(3), np.arange(5), np.arange(1)]
+    logits, gate = model(torch.from_numpy(TABLE), pad(parts))
+    assert logits.shape == (3,)
+    assert gate.weights.shape == (9, 4)
+
+
+def test_a_score_does_not_depend_on_its_batch_mates(model):
+    rows = sequences(50)
+    together = loop.score(model, rows, TABLE, NullContext())
+    alone = np.concatenate([loop.score(model, [row], TABLE, NullContext()) for row in rows])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_computing_each_line_once_equals_computing_every_line(model):
+    """The table form is exact: it gives what projecting each mention by itself gives."""
+    rows = np.array([3, 3, 7, 1, 3])
+    spread = TABLE[rows]
+    a, _ = model(torch.from_numpy(TABLE), pad([rows]))
+    b, _ = model(torch.from_numpy(spread), pad([np.arange(5)]))
+    torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_order_matters(model):
+    forth, back = np.arange(6, dtype=np.int32), np.arange(6, dtype=np.int32)[::-1].copy()
+    scores = loop.score(model, [forth, back], TABLE, NullContext())
+    assert scores[0] != pytest.approx(scores[1], abs=1e-6)
+
+
+def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model):
+    row = sequences(1, longest=61)[0]
+    row = np.resize(row, 59).astype(np.int32)
+    parts = windows(row, 16)
+    assert {len(part) for part in parts} == {16}
+    assert np.array_equal(parts[0], row[:16])
+    assert np.array_equal(parts[-1], row[-16:])
+    whole = loop.score(model, [row], TABLE, NullContext())
+    each = loop.score(model, parts, TABLE, NullContext())
+    assert whole[0] == pytest.approx(each.max(), abs=1e-6)
+
+
+def test_no_lines_score_zero(model):
+    assert loop.score(model, [np.array([], np.int32)], TABLE, NullContext()) == [0]
+
+
+def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
+    data = LogSequenceDataset(sequences(150), [number % 2 for number in range(150)], window=16)
+    batches = list(data.batches(32, (0, 1)))
+    assert len(batches) == data.steps(32)
+    assert sum(len(batch.labels) for batch in batches) == 150
+    again = list(data.batches(32, (0, 1), skip=2))
+    assert all(torch.equal(a.index, b.index) for a, b in zip(batches[2:], again, strict=True))
+    assert not torch.equal(batches[0].index, next(data.batches(32, (0, 2))).index)
+
+
+@pytest.mark.parametrize(
+    "values", [{"hidden": 30}, {"top_p": 0}, {"epochs": 0}, {"hiden": 512}, {"experts": "many"}], ids=str
+)
+def test_options_that_make_no_sense_are_refused(values):
+    with pytest.raises(OptionsError):
+        build(MoEOptions, values)

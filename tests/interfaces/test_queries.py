@@ -1,0 +1,72 @@
+"""A page costs the same few queries however many rows it shows."""
+
+from __future__ import annotations
+
+import pytest
+from tenants import make_tenant
+
+from analysis.models import Finding
+from detection.models import ModelVersion, Score
+from logs.models import Dataset, Sequence
+from workers.models import Run
+
+
+@pytest.fixture
+def many(ours):
+    """Thirty rows more of everything that lists show."""
+    Dataset.objects.bulk_create([Dataset(project=ours.project, name=f"d{number}") for number in range(30)])
+    Run.objects.bulk_create([Run(project="ours", job="scan") for _ in range(30)])
+    ModelVersion.objects.bulk_create(
+        [
+            ModelVersion(project="ours", name="m", number=number, detector="moe", threshold=0.5, run=ours.run)
+            for number in range(2, 32)
+        ]
+    )
+    sequences = Sequence.objects.bulk_create(
+        [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(30)]
+    )
+    scores = Score.objects.bulk_create(
+        [Score(scan=ours.scan, sequence=row, value=0.8, anomalous=True, blame=[1.0]) for row in sequences]
+    )
+    Finding.objects.bulk_create([Finding(project="ours", score=score) for score in scores])
+    return ours
+
+
+@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings"])
+def test_api_lists(api, many, name, django_assert_max_num_queries):
+    client = api("viewer")
+    with django_assert_max_num_queries(3):
+        assert client.get(f"/api/v1/{name}/").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["sequences", "splits", "quarantine"])
+def test_api_lists_below_a_dataset(api, many, name, django_assert_max_num_queries):
+    client = api("viewer")
+    with django_assert_max_num_queries(3):
+        assert client.get(f"/api/v1/datasets/{many.dataset.pk}/{name}/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding"]
+)
+def test_console_lists(browser, many, name, django_assert_max_num_queries):
+    client = browser("root")
+    with django_assert_max_num_queries(12):
+        assert client.get(f"/admin/{name}/").status_code == 200
+
+
+def test_console_pages(browser, many, django_assert_max_num_queries):
+    client = browser("root")
+    pages = [
+        "/admin/",
+        f"/admin/workers/run/{many.run.pk}/change/",
+        f"/admin/workers/run/{many.run.pk}/live/",
+        f"/admin/logs/dataset/{many.dataset.pk}/change/",
+        f"/admin/detection/modelversion/{many.version.pk}/change/",
+        f"/admin/detection/scan/{many.scan.pk}/change/",
+        f"/admin/analysis/finding/{many.finding.pk}/change/",
+    ]
+    make_tenant("more")
+    for page in pages:
+        with django_assert_max_num_queries(16):
+            assert client.get(page).status_code == 200

@@ -1,0 +1,115 @@
+"""Nothing of a foreign project leaks: every address of API and console, for everybody."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+LISTS = ["projects", "datasets", "runs", "model-versions", "scans", "findings"]
+CONSOLE = [
+    "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
+]  # fmt: skip
+
+
+def details(tenant):
+    """All API addresses below one tenant's rows."""
+    dataset, run = f"datasets/{tenant.dataset.pk}", f"runs/{tenant.run.pk}"
+    return [
+        f"projects/{tenant.project.slug}",
+        dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
+        f"{dataset}/sequences/{tenant.sequences[0].pk}",
+        run, f"{run}/lines", f"{run}/metrics", f"{run}/attempts", f"{run}/artifacts",
+        f"model-versions/{tenant.version.pk}", f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
+        f"findings/{tenant.finding.pk}",
+    ]  # fmt: skip
+
+
+def writes(tenant):
+    """All API addresses that change one tenant's rows, with what to send."""
+    return [
+        ("post", f"runs/{tenant.run.pk}/cancel", {}),
+        ("post", f"runs/{tenant.run.pk}/again", {}),
+        ("post", "runs", {"project": tenant.project.slug, "job": "scan", "options": {"dataset": tenant.dataset.name}}),
+        ("post", f"model-versions/{tenant.version.pk}/aliases", {"alias": "champion"}),
+        ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
+    ]
+
+
+def rows(tenant):
+    """The rows behind the console's pages, in the order of CONSOLE."""
+    return [tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding]
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists_hold_our_rows_only(api, ours, theirs, name):
+    results = api("viewer").get(f"/api/v1/{name}/").data["results"]
+    assert len(results) == 1
+    assert "theirs" not in str(results)
+
+
+def test_foreign_rows_are_not_found(api, ours, theirs):
+    client = api("owner")
+    assert {client.get(f"/api/v1/{path}/").status_code for path in details(theirs)} == {404}
+    assert {client.get(f"/api/v1/{path}/").status_code for path in details(ours)} == {200}
+
+
+def test_foreign_rows_cannot_be_changed(api, ours, theirs):
+    client = api("owner")
+    for method, path, data in writes(theirs):
+        assert getattr(client, method)(f"/api/v1/{path}/", data).status_code == 404, path
+    theirs.run.refresh_from_db()
+    theirs.finding.refresh_from_db()
+    assert theirs.run.cancel_at is None and theirs.finding.state == "open"
+
+
+def test_a_viewer_changes_nothing(api, ours):
+    client = api("viewer")
+    for method, path, data in writes(ours):
+        assert getattr(client, method)(f"/api/v1/{path}/", data).status_code == 403, path
+
+
+def test_a_foreign_row_below_our_parent_is_not_found(api, ours, theirs):
+    path = f"/api/v1/datasets/{ours.dataset.pk}/sequences/{theirs.sequences[0].pk}/"
+    assert api("owner").get(path).status_code == 404
+
+
+def test_nobody_sees_anything_without_a_login(ours):
+    client = APIClient()
+    for path in [*LISTS, *details(ours)]:
+        assert client.get(f"/api/v1/{path}/").status_code == 401, path
+    assert Client().get("/admin/analysis/finding/").status_code == 302
+
+
+@pytest.mark.parametrize("name", CONSOLE)
+def test_console_lists_hold_our_rows_only(browser, ours, theirs, name):
+    page = browser("viewer").get(f"/admin/{name}/").content.decode()
+    assert "theirs" not in page
+    assert "1 " in page
+
+
+def test_console_pages_of_foreign_rows_are_not_found(browser, ours, theirs):
+    client = browser("owner")
+    for name, mine, other in zip(CONSOLE, rows(ours), rows(theirs), strict=True):
+        assert client.get(f"/admin/{name}/{mine.pk}/change/").status_code == 200, name
+        assert client.get(f"/admin/{name}/{other.pk}/change/").status_code in (302, 404), name
+    assert client.get(f"/admin/workers/run/{theirs.run.pk}/live/").status_code == 404
+    assert client.get(f"/admin/logs/dataset/{theirs.dataset.pk}/export/jsonl/").status_code == 404
+    assert client.post(f"/admin/workers/run/{theirs.run.pk}/do/cancel/").status_code == 404
+
+
+def test_a_form_offers_our_datasets_only(browser, ours, theirs):
+    client = browser("engineer")
+    assert "theirs-logs" not in client.get("/admin/start/scan/").content.decode()
+    sent = {"dataset": theirs.dataset.pk, "model": theirs.version.pk}
+    assert client.post("/admin/start/scan/", sent).status_code == 200  # the form again, with errors
+    assert theirs.dataset.project.slug not in str(client.get("/api/v1/runs/").content)
+
+
+def test_staff_without_a_project_sees_an_empty_console(browser, ours):
+    client = browser("stranger")
+    assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/analysis/finding/").status_code == 403
+    assert client.get("/admin/start/scan/").status_code == 404
+    assert client.get("/admin/auth/user/").status_code == 403
+    assert client.get("/admin/duolog/membership/").status_code == 403

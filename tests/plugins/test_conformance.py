@@ -1,0 +1,73 @@
+"""The suites that third-party authors get hold for our own plugins, and for the dummy's."""
+
+from __future__ import annotations
+
+import pytest
+
+from duolog.plugins import registry
+from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance
+from logs.formats.jsonl import Jsonl
+from logs.formats.seed import Seed
+from logs.formats.table import Csv
+from logs.formats.text import Text
+from logs.formats.training import Training
+from training.generators.microservices import Microservices
+
+ROWS = (
+    '{"sequence_id": "seq_001", "label": 0, "length": 2, "log_entries": ["启动服务 \\"a\\"", "done [1] {2}"]}',
+    '{"sequence_id": "seq_002", "label": 1, "log_entries": ["连接超时"], "anomaly_type": "超时异常", "x": [1]}',
+)
+
+
+class TestSeed(FormatConformance):
+    plugin = Seed
+    sample = f"[\n{ROWS[0]},\n{ROWS[1]}\n]".encode()
+
+
+class TestJsonl(FormatConformance):
+    plugin = Jsonl
+    sample = "\n".join(ROWS).encode()
+
+
+class TestTraining(FormatConformance):
+    plugin = Training
+    sample = '[{"log_sequence": "一\\n二", "label": "正常"}, {"log_sequence": "三", "label": "异常"}]'.encode()
+
+
+class TestTrainingLines(FormatConformance):
+    plugin = Training
+    sample = '{"log_sequence": "一\\n二", "label": "正常"}\n{"log_sequence": "三", "label": "异常"}\n'.encode()
+
+
+class TestCsv(FormatConformance):
+    plugin = Csv
+    sample = 'sequence_id,label,log_entries\r\na,0,"[""x"", ""y, z""]"\r\nb,1,"[""数据库错误""]"\r\n'.encode()
+
+
+class TestCsvOfTexts(FormatConformance):
+    plugin = Csv
+    sample = 'sequence_id,label,log_sequence\na,正常,"x\ny"\nb,异常,数据库错误\n'.encode()
+
+
+class TestText(FormatConformance):
+    plugin = Text
+    options = {"window": 3}
+    sample = "".join(f"2026-11-23 19:00:{second:02d} 第{second}行\n" for second in range(9)).encode()
+
+
+class TestPipes(FormatConformance):
+    plugin = registry.get("duolog.formats", "pipes")
+    sample = b"seq_1|0|started|stopped\nseq_2|1|failed\n"
+
+
+class TestLength(DetectorConformance):
+    plugin = registry.get("duolog.detectors", "length")
+
+
+@pytest.mark.parametrize("language", ["zh", "en", "mixed"])
+class TestMicroservices(GeneratorConformance):
+    plugin = Microservices
+
+    @pytest.fixture(autouse=True)
+    def _speak(self, language: str) -> None:
+        self.options = {"language": language}  # type: ignore[misc]

@@ -1,0 +1,135 @@
+"""Whatever a plugin does, the host gets checked output or an error that names the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from duolog.plugins import guard, registry
+from duolog.plugins.guard import PluginError, PluginUnavailable
+from duolog.plugins.points import Encoder, Format
+from duolog.plugins.types import LogSequence, NullContext
+
+DETECTORS = "duolog.detectors"
+SEQUENCES = [LogSequence(str(number), ("line",) * (number + 1)) for number in range(4)]
+
+pytestmark = pytest.mark.usefixtures("plugins")
+
+
+def score(name: str) -> Any:
+    return guard.score(registry.create(DETECTORS, name, {}), SEQUENCES, None, NullContext())  # type: ignore[arg-type]
+
+
+def test_a_good_plugin_is_timed_and_its_scores_are_float64() -> None:
+    before = guard.seconds["length.score"]
+    scores = score("length")
+    assert scores.dtype == np.float64
+    assert len(scores) == 4
+    assert guard.seconds["length.score"] > before
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("dummy-nan", "4 of 4 scores are not in .* number 0 is nan"), ("dummy-short", "expected 4 scores, got .* .3.")],
+)
+def test_bad_scores_are_refused_with_the_plugin_named(name: str, reason: str) -> None:
+    with pytest.raises(PluginError, match=rf"plugin {name} \(duolog-dummy 1.2.3\) failed in score: .*{reason}"):
+        score(name)
+
+
+def test_one_that_fails_over_and_over_is_quarantined_and_others_are_not() -> None:
+    for _ in range(guard.PATIENCE):
+        with pytest.raises(PluginError):
+            score("dummy-nan")
+    with pytest.raises(PluginUnavailable, match="quarantined: failed 5 times in a row"):
+        score("dummy-nan")
+    assert len(score("length")) == 4
+
+
+def test_a_success_in_between_starts_the_count_again() -> None:
+    detector = registry.create(DETECTORS, "length", {})
+    for _ in range(guard.PATIENCE * 2):
+        with pytest.raises(PluginError, match="'str' object has no attribute 'entries'"):
+            guard.call(detector, "score", ["not a sequence"], None, NullContext())
+        score("length")
+
+
+class Exploding(Format):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+        self.closed = False
+
+    def sniff(self, head: bytes, name: str) -> float:
+        return 2.0
+
+    def read(self, stream: Any) -> Iterator[Any]:
+        try:
+            yield SEQUENCES[0]
+            raise self.error
+        finally:
+            self.closed = True
+
+
+@pytest.mark.parametrize("error", [ValueError("row 7"), SystemExit(1), MemoryError(), RecursionError("deep")])
+def test_an_iterator_that_fails_half_way_keeps_what_came_before(error: BaseException) -> None:
+    seen = []
+    with pytest.raises(PluginError, match=rf"Exploding failed in read: {type(error).__name__}"):
+        seen.extend(guard.call(Exploding(error), "read", None))
+    for one in guard.call(Exploding(error), "read", None):
+        assert one == SEQUENCES[0]
+        break
+
+
+def test_ctrl_c_and_errors_of_the_host_cross_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    class HostSaysStop(Exception):
+        pass
+
+    monkeypatch.setattr(guard, "_passes", list(guard._passes))
+    guard.let_pass(HostSaysStop)
+    for error in (KeyboardInterrupt(), HostSaysStop()):
+        with pytest.raises(type(error)):
+            list(guard.call(Exploding(error), "read", None))
+
+
+def test_an_iterator_that_is_left_early_is_closed() -> None:
+    plugin = Exploding(ValueError())
+    records = guard.call(plugin, "read", None)
+    next(records)
+    records.close()
+    assert plugin.closed
+
+
+def test_a_sniff_out_of_range_is_refused() -> None:
+    with pytest.raises(PluginError, match="expected a number in"):
+        guard.call(Exploding(ValueError()), "sniff", b"", "")
+
+
+def test_a_generator_that_stops_early_is_refused() -> None:
+    few = registry.create("duolog.generators", "dummy-few", {})
+    with pytest.raises(PluginError, match="10 sequences were asked for, 9 came"):
+        list(guard.call(few, "generate", 10, 1))
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (np.zeros((2, 3), np.float64), "expected float32 .2, 3., got float64"),
+        (np.zeros((3, 3), np.float32), "expected float32 .2, 3., got float32 .3, 3."),
+        (np.full((2, 3), np.inf, np.float32), "2 of 2 vectors are not finite"),
+        ("nonsense", "expected float32"),
+    ],
+)
+def test_bad_vectors_are_refused(made: Any, reason: str) -> None:
+    class Odd(Encoder):
+        dim = 3
+        digest = "odd"
+
+        def encode(self, lines: Any) -> Any:
+            return made
+
+    with pytest.raises(PluginError, match=reason):
+        guard.call(Odd(), "encode", ["a", "b"])

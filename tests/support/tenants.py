@@ -1,0 +1,64 @@
+"""One row of everything in a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.models import Finding
+from detection.models import ModelAlias, ModelVersion, Scan, Score
+from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
+from workers.models import Artifact, Attempt, Line, Metric, Run
+
+EVIL = "<script>alert('x')</script>"
+
+
+@dataclass
+class Tenant:
+    """One project's rows."""
+
+    project: Project
+    dataset: Dataset
+    sequences: list[Sequence]
+    run: Run
+    version: ModelVersion
+    scan: Scan
+    finding: Finding
+
+
+def make_tenant(slug: str) -> Tenant:
+    project = Project.objects.create(slug=slug, name=slug.title())
+    run = Run.objects.create(
+        project=slug, job="fit-detector", status="running", attempt=1, done=3, total=10, stage="fit"
+    )
+    Attempt.objects.create(run=run, number=1, worker="host:1")
+    Line.objects.create(run=run, attempt=1, at=run.created_at, text=f"a line {EVIL}")
+    Metric.objects.bulk_create([Metric(run=run, name="loss", step=step, value=1 / (step + 1)) for step in range(5)])
+    Artifact.objects.create(run=run, attempt=1, name="model", path=f"{slug}/x", bytes=3, sha256="0" * 64)
+    dataset = Dataset.objects.create(project=project, name=f"{slug}-logs", run=run)
+    sequences = [
+        Sequence.objects.create(
+            dataset=dataset,
+            key=f"s{number}",
+            entries=["start", f"row {number} {EVIL}", "end"],
+            length=3,
+            times=[1, 2, 3],
+        )
+        for number in range(4)
+    ]
+    for number, sequence in enumerate(sequences[:3]):
+        Label.objects.create(sequence=sequence, value=number % 2, type="timeout" * (number % 2), source="import")
+    Split.objects.create(
+        dataset=dataset, revision=1, name="test", seed=1, sequence_ids=[row.pk for row in sequences], sha256="0" * 64
+    )
+    QuarantinedRow.objects.create(dataset=dataset, file="a.csv", row=7, reason="odd", excerpt=EVIL)
+    figures = {"f1": 0.9, "precision": 0.8, "recall": 0.95, "accuracy": 0.97, "pr_auc": 0.9, "sequences": 4}
+    version = ModelVersion.objects.create(
+        project=slug, name="m", number=1, detector="moe", distribution="duolog", distribution_version="1", encoder="e5",
+        encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, path="p", sha256="0" * 64, run=run,
+    )  # fmt: skip
+    ModelAlias.objects.create(project=slug, name="m", alias="champion", version=version)
+    scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
+    score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
+    Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
+    finding = Finding.objects.create(project=slug, score=score)
+    return Tenant(project, dataset, sequences, run, version, scan, finding)

@@ -1,0 +1,45 @@
+"""A run that is queued here is executed by another process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from counting.jobs import effects
+from django.core.management.base import CommandError
+
+from workers import console, runs
+from workers.models import Worker
+from workers.states import Status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_worker_executes_what_is_queued(worker: None, until: Callable[..., None]) -> None:
+    run = runs.enqueue(job="count", options={"to": 3})
+    until(lambda: run.refresh_from_db() or run.status == Status.SUCCEEDED)
+    assert run.result == {"counted": 3, "began_at": 0, "attempt": 1}
+    assert effects(run.pk) == 1
+    assert [line.text for line in run.lines.all()] == ["counted 1", "counted 2", "counted 3"]
+    assert [point.value for point in run.metrics.all()] == [1, 2, 3]
+    assert run.share == 1.0
+
+
+def test_a_command_leaves_its_run_to_the_worker(worker: None) -> None:
+    run = console.perform(job="count", options={"to": 1})
+    assert run.attempts.get().worker.startswith("tests-")
+
+
+def test_a_command_executes_its_run_where_no_worker_lives() -> None:
+    Worker.objects.all().delete()
+    run = console.perform(job="count", options={"to": 1})
+    assert run.status == Status.SUCCEEDED
+    assert effects(run.pk) == 1
+
+
+def test_a_command_tells_why_its_run_failed() -> None:
+    Worker.objects.all().delete()
+    with pytest.raises(CommandError, match="asked to fail"):
+        console.perform(job="fail")
+    with pytest.raises(CommandError, match="unknown option 'too'; did you mean 'to'"):
+        console.perform(job="count", options={"too": 1})

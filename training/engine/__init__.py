@@ -1,0 +1,1 @@
+"""Pure ML code of training: no Django, Celery or database here."""

@@ -1,0 +1,184 @@
+"""Jobs of this app; see workers.jobs for how one is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from django.conf import settings
+from django.utils.text import slugify
+from django.utils.translation import gettext
+
+from detection import line_vectors, versions
+from duolog.plugins import guard, registry
+from duolog.plugins.options import as_json
+from duolog.plugins.points import Generator
+from logs import datasets, ingest
+from logs.models import Label
+from training import evaluation, snapshot, splits
+from workers.context import RunContext
+from workers.jobs import Finish, Job, JobFailed, job
+
+SLUG = re.compile(r"[-\w]{0,50}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """How many sequences which generator plugin shall add to which dataset; `options` are the plugin's own."""
+
+    dataset: str
+    count: int
+    seed: int = 0
+    generator: str = "microservices"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(gettext("count must be at least 1"))
+
+
+@job("generate")
+class Generate(Job[GenerateOptions]):
+    """Add labelled synthetic sequences to a dataset."""
+
+    def run(self, options: GenerateOptions, ctx: RunContext) -> Finish:
+        """Generate straight into the staging table."""
+        plugin = cast(Generator, registry.create("duolog.generators", options.generator, options.options))
+        ctx.stage(gettext("generating"), total=options.count)
+        records = guard.call(plugin, "generate", options.count, options.seed)
+        origin = f"{options.generator} seed={options.seed}"
+        staged = ingest.stage(records, source=Label.Source.GENERATOR, origin=origin, ctx=ctx)
+
+        def finish() -> Mapping[str, Any]:
+            dataset = datasets.get_or_create(project=ctx.run.project, name=options.dataset)
+            return {"dataset": dataset.name, **staged.commit(dataset, ctx.run)}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Sizes of the parts; all zero means eight tenths, one tenth and one tenth of what has a label."""
+
+    dataset: str
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = (self.train, self.validation, self.test)
+        if min(sizes) < 0 or (any(sizes) and not (self.train and self.validation)):
+            raise ValueError(gettext("give a size for train and for validation, and for test if you want that part"))
+
+
+@job("split")
+class Split(Job[SplitOptions]):
+    """Divide the labelled sequences of a dataset into train, validation and test, alike in labels and types."""
+
+    def run(self, options: SplitOptions, ctx: RunContext) -> Finish:
+        """Choose the members; they are stored as a new revision."""
+        dataset, part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
+        if part:
+            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        ctx.stage(gettext("splitting"))
+        sizes = {"train": options.train, "validation": options.validation, "test": options.test}
+        parts = splits.divide(dataset, sizes, options.seed)
+        return lambda: splits.store(parts, run=ctx.run)
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Which detector to train on which dataset; `options` are the detector's own, `name` is the model's.
+
+    Without a name the model is called after dataset and detector.
+    """
+
+    dataset: str
+    detector: str = "moe"
+    name: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not SLUG.fullmatch(self.name):
+            raise ValueError(gettext("a model's name holds letters, digits, - and _ only, at most 50"))
+
+
+@job("fit-detector", queue="gpu")
+class FitDetector(Job[FitOptions]):
+    """Train a detector on a frozen snapshot of a dataset and propose it as the next version of its model."""
+
+    def run(self, options: FitOptions, ctx: RunContext) -> Finish:
+        """Fit, measure on the validation part, and keep the artifact."""
+        detector = versions.create(options.detector, options.options)
+        ctx.stage(gettext("reading"))
+        data = snapshot.take(
+            project=ctx.run.project, ref=options.dataset, labels=detector.needs_labels, before=ctx.run.created_at
+        )
+        sizes = {"detector": options.detector, "train": len(data.train), "validation": len(data.validation)}
+        ctx.log(gettext("fits %(detector)s on %(train)d sequences, %(validation)d to validate") % sizes)
+        vectors = line_vectors.store(settings.ENCODER)
+        threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
+        loaded = versions.Loaded(detector, vectors, threshold)
+        metrics = {}
+        if any(sequence.label is not None for sequence in data.validation):
+            ctx.stage(gettext("validating"), total=len(data.validation))
+            metrics = evaluation.measure(loaded, data.validation, ctx)
+        fitted = versions.Fitted(
+            name=options.name or _model_name(options),
+            detector=options.detector,
+            options=as_json(detector.options),
+            encoder=settings.ENCODER,
+            encoder_digest=vectors.digest,
+            threshold=threshold,
+            metrics={f"{data.lineage['dataset']}:validation": metrics} if metrics else {},
+            lineage=data.lineage,
+            artifact=ctx.artifact("model", lambda folder: guard.call(detector, "save", folder)),
+        )
+
+        def finish() -> Mapping[str, Any]:
+            version = versions.propose(fitted, project=ctx.run.project)
+            return {"model": str(version), "threshold": threshold, "metrics": metrics}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Which model (see `versions.resolve`) to measure on which dataset (`name` or `name:part`).
+
+    A dataset without a part means its test part if it has one, else all of it.
+    """
+
+    dataset: str
+    model: str = ""
+
+
+@job("evaluate", queue="infer")
+class Evaluate(Job[EvaluateOptions]):
+    """Measure a model version on labelled sequences and keep the figures with it."""
+
+    def run(self, options: EvaluateOptions, ctx: RunContext) -> Finish:
+        """Score the part and compare with its labels."""
+        project = ctx.run.project
+        version = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        part = part or ("test" if "test" in splits.parts(dataset) else None)
+        where = f"{dataset.name}:{part}" if part else dataset.name
+        ctx.log(gettext("measures %(version)s on %(where)s") % {"version": version, "where": where})
+        loaded = versions.load(version)
+        ctx.stage(gettext("scoring"), total=datasets.count(dataset, part))
+        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx)
+
+        def finish() -> Mapping[str, Any]:
+            versions.measured(version, where, metrics)
+            return {"model": str(version), "dataset": where, "metrics": metrics}
+
+        return finish
+
+
+def _model_name(options: FitOptions) -> str:
+    dataset = slugify(options.dataset)[: 49 - len(options.detector)].strip("-")
+    return f"{dataset}-{options.detector}" if dataset else options.detector
