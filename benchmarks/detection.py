@@ -76,7 +76,7 @@ def main() -> int:
     """Measure, print a table, and tell by the exit code whether the goals are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="", help="a JSONL file, or 'generated' (default: shared HDFS, if present)")
-    parser.add_argument("--sequences", type=int, default=24, help="sequences that both paths score (default 24)")
+    parser.add_argument("--sequences", type=int, default=32, help="sequences that both paths score (default 32)")
     parser.add_argument("--train", type=int, default=320, help="sequences the head is trained on first (default 320)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of either path (default 3)")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of the encoder in both paths")

@@ -101,31 +101,31 @@ class EncoderWithMoE(nn.Module):
         self.scale.copy_(table.std(0, correction=0).clamp_min(1e-6))
 
     def forward(self, table: Tensor, index: Tensor) -> tuple[Tensor, Gate]:
-        """Return logits [W] and the gate of all lines for `table` [R, D] and its rows `index` [W, L], -1 is padding.
+        """Return logits [W] and the gate of all N lines for `table` [R, D] and its rows `index` [W, L], -1 is padding.
 
-        Every window needs at least one line.
+        Every window needs at least one line. Only the attention sees padding: what is done line by line, most of the
+        work, is done for the N lines that are there.
         """
         mask = index >= 0  # [W, L]
+        lengths = mask.sum(1)  # [W]
         rows = index.clamp_min(0)
         lines = self.project((table - self.mean) / self.scale)  # [R, H]
         places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
-        x = F.embedding(rows, lines) + places  # [W, L, H]
         qkv = F.embedding(rows, self.qkv(lines)) + F.linear(places, self.qkv.weight)  # [W, L, 3H]
         query, key, value = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        x = self.norm1(x + self.attended(attended.transpose(1, 2).flatten(-2)))  # [W, L, H]
+        attended = attended.transpose(1, 2).flatten(-2)[mask]  # [N, H]
+        x = F.embedding(index[mask], lines) + places[mask.nonzero()[:, 1]]  # [N, H]
+        x = self.norm1(x + self.attended(attended))
         mixed, gate = self.moe(x)
         x = self.norm2(x + mixed)
-        logits = self.head(self._pool(x, mask)).squeeze(-1)  # [W]
-        return logits, Gate(gate.weights[mask], gate.probabilities[mask])  # padding has no say in balancing
+        return self.head(_pool(x, lengths)).squeeze(-1), gate
 
-    @staticmethod
-    def _pool(x: Tensor, mask: Tensor) -> Tensor:
-        """Return mean and maximum over the lines, [W, 2H]: a single odd line of hundreds must not drown in the mean."""
-        there = mask.unsqueeze(-1)
-        mean = (x * there).sum(1) / there.sum(1)
-        most = x.masked_fill(~there, -torch.inf).amax(1)
-        return torch.cat([mean, most], -1)
+
+def _pool(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return mean and maximum over each window's lines, [W, 2H]: a single odd line must not drown in the mean."""
+    x = x.float()  # sums of hundreds of lines
+    return torch.cat([torch.segment_reduce(x, how, lengths=lengths) for how in ("mean", "max")], -1)
 
 
 def positions(length: int, size: int, device: torch.device) -> Tensor:
