@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -52,20 +53,7 @@ def _worker_process(
 
     url = urlsplit(settings.SERVICES.database_url)._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     log = tmp_path_factory.mktemp("worker") / "worker.log"
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "workers",
-        "worker",
-        "-l",
-        "INFO",
-        "-Q",
-        "cpu,gpu,infer",
-        "-c",
-        "2",
-    ]
+    command = [sys.executable, "-m", "celery", "-A", "workers", "worker", "-l", "INFO"]
     environment = os.environ | {
         "DATABASE_URL": url,
         "REDIS_URL": settings.CELERY_BROKER_URL,
@@ -77,6 +65,7 @@ def _worker_process(
             cwd=Path(__file__).parents[1], env=environment, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
     yield worker
+    worker.send_signal(signal.SIGCONT)
     worker.terminate()
     worker.wait(30)
 
@@ -87,11 +76,14 @@ def worker(_worker_process: subprocess.Popen[bytes], transactional_db: None) -> 
     from workers.models import Run, Worker
     from workers.states import Status
 
+    _worker_process.send_signal(signal.SIGCONT)
     until(lambda: Worker.objects.filter(pid=_worker_process.pid).exists() or _worker_process.poll(), seconds=30)
     assert _worker_process.poll() is None, "the worker died; see worker.log in pytest's temporary folder"
     yield
     # The tables are emptied after the test: wait for who still writes into them.
     until(lambda: not Run.objects.filter(status__in=[Status.QUEUED, Status.RUNNING]).exists(), seconds=60)
+    # Asleep between such tests: a run that another test queues and looks at itself must not be taken from it.
+    _worker_process.send_signal(signal.SIGSTOP)
 
 
 def until(condition: Callable[[], object], *, seconds: float = 20) -> None:
