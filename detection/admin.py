@@ -75,7 +75,9 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
 def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
     """Return a part's figures in the order of the table's columns, each with whether it exceeds its goal."""
     cells = [{"value": figures.get(name), "met": figures.get(name, 0) > goal} for name, goal in GOALS.items()]
-    return {"name": part, "cells": cells, "pr_auc": figures.get("pr_auc"), "sequences": figures.get("sequences")}
+    leakage = 100 * figures["leakage"] if "leakage" in figures else None
+    told = {name: figures.get(name) for name in ("pr_auc", "sequences")}
+    return {"name": part, "cells": cells, "leakage": leakage, **told}
 
 
 @admin.register(Scan)

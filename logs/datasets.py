@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import QuerySet
@@ -16,15 +17,21 @@ from workers.jobs import JobFailed
 
 FETCH = 2000
 """Rows a fetch from the server-side cursor."""
+SOURCES = ("source", "service")
 
 
-class Labelled(NamedTuple):
-    """A sequence with a label, without its lines."""
+class Stored(NamedTuple):
+    """A sequence and what its row tells beside it."""
 
-    pk: int
-    key: str
-    value: int
-    type: str
+    sequence: LogSequence
+    started_at: datetime | None
+    origin: str
+
+    @property
+    def source(self) -> str:
+        """Where it comes from: what it says itself (`source`, else `service`), else the file or generator."""
+        meta = self.sequence.meta
+        return next((meta[name] for name in SOURCES if isinstance(meta.get(name), str) and meta[name]), self.origin)
 
 
 def get_or_create(*, project: str, name: str) -> Dataset:
@@ -62,23 +69,25 @@ def newest(dataset: Dataset, part: str) -> Split:
 def read(dataset: Dataset, part: str | Split | None = None) -> Iterator[LogSequence]:
     """Yield the sequences of a dataset, or of a part of its newest split, in the order in which they were stored.
 
-    `id` is `Sequence.key`, `meta["pk"]` the primary key, `label` the label that counts. Memory is bounded.
+    `id` is `Sequence.key`, `meta["pk"]` the primary key, `label` the label that counts: the newest, or, of a `Split`
+    that is given as such, the one that counted when the division was made. Memory is bounded.
     """
-    rows = labels.counting(_sequences(dataset, part)).order_by("id")
-    columns = rows.values_list("pk", "key", "entries", "label", "type", "times", "meta")
-    for pk, key, entries, label, kind, times, meta in columns.iterator(FETCH):
-        yield LogSequence(key, tuple(entries), label, kind or None, tuple(times or ()), {**meta, "pk": pk})
+    last = part.last_label if isinstance(part, Split) else None
+    return (stored.sequence for stored in read_stored(_sequences(dataset, part), last))
+
+
+def read_stored(sequences: QuerySet[Sequence], last_label: int | None = None) -> Iterator[Stored]:
+    """Yield sequences as `read` does, and what their rows tell beside; `last_label` as in `labels.counting`."""
+    rows = labels.counting(sequences, last=last_label).order_by("id")
+    columns = rows.values_list("pk", "key", "entries", "label", "type", "times", "meta", "started_at", "origin")
+    for pk, key, entries, label, kind, times, meta, started_at, origin in columns.iterator(FETCH):
+        sequence = LogSequence(key, tuple(entries), label, kind or None, tuple(times or ()), {**meta, "pk": pk})
+        yield Stored(sequence, started_at, origin)
 
 
 def count(dataset: Dataset, part: str | Split | None = None) -> int:
     """Return how many sequences `read` yields."""
     return _sequences(dataset, part).count()
-
-
-def labelled(dataset: Dataset) -> list[Labelled]:
-    """Return all sequences that have a label, in the order in which they were stored."""
-    rows = labels.counting(_sequences(dataset, None)).exclude(label=None).order_by("id")
-    return [Labelled(*row) for row in rows.values_list("pk", "key", "label", "type")]
 
 
 def _sequences(dataset: Dataset, part: str | Split | None) -> QuerySet[Sequence]:

@@ -9,8 +9,12 @@ from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 from logs.models import Label, Sequence
 
 
-def counting(sequences: QuerySet[Sequence]) -> QuerySet[Any]:
-    """Annotate sequences with `label` (0, 1 or None) and `type` (None without a label)."""
+def counting(sequences: QuerySet[Sequence], *, last: int | None = None) -> QuerySet[Any]:
+    """Annotate sequences with `label` (0, 1 or None) and `type` (None without a label).
+
+    With `last`, as of then: a label with a greater key was stated later and is left aside.
+    """
     weight = Case(*(When(source=source, then=rank) for rank, source in enumerate(Label.Source.values)))
     stated = Label.objects.filter(sequence=OuterRef("pk")).order_by(weight.desc(), "-id")
+    stated = stated if last is None else stated.filter(pk__lte=last)
     return sequences.annotate(label=Subquery(stated.values("value")[:1]), type=Subquery(stated.values("type")[:1]))

@@ -47,7 +47,10 @@ class Sequence(models.Model):
     """A log sequence, one row with its lines as `text[]`: 16 times faster to write than a row a line."""
 
     id = models.BigAutoField(primary_key=True)
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="sequences", verbose_name=_("dataset"))
+    # No index of its own: both indexes below begin with the dataset.
+    dataset = models.ForeignKey(
+        Dataset, models.CASCADE, related_name="sequences", db_index=False, verbose_name=_("dataset")
+    )
     key = models.CharField(_("sequence id"), max_length=200)
     entries = ArrayField(models.TextField(), verbose_name=_("log lines"))
     length = models.PositiveIntegerField(_("length"))
@@ -63,6 +66,7 @@ class Sequence(models.Model):
         verbose_name = _("sequence")
         verbose_name_plural = _("sequences")
         constraints = [models.UniqueConstraint(fields=["dataset", "key"], name="sequence_key")]
+        indexes = [models.Index(fields=["dataset", "id"], name="sequence_page")]
 
     def __str__(self) -> str:
         return self.key
@@ -94,6 +98,8 @@ class Label(models.Model):
             models.CheckConstraint(condition=Q(value__in=[0, 1]), name="label_value"),
             models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="label_confidence"),
         ]
+        # People state few labels beside those that are imported; `logs.statistics` looks for their newest one.
+        indexes = [models.Index(fields=["sequence"], condition=Q(source="review"), name="label_review")]
 
     def __str__(self) -> str:
         return f"{self.get_value_display()} {self.type}".strip()
@@ -102,16 +108,21 @@ class Label(models.Model):
 class Split(models.Model):
     """One part (train, validation, test) of one division of a dataset: an immutable list of sequences.
 
-    Splitting again adds a new revision; the highest one is used unless a run says otherwise.
+    Splitting again adds a new revision; the highest one is used unless a run says otherwise. `sha256` covers what
+    training reads of the sequences, `lineage` tells where they and their labels come from, and `leakage` is the share
+    of them whose template sequence stands in the part train, too (null for train itself).
     """
 
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="splits", verbose_name=_("dataset"))
     revision = models.PositiveIntegerField(_("revision"))
     name = models.SlugField(_("part"))
     seed = models.BigIntegerField(_("seed"))
+    strategy = models.CharField(_("strategy"), max_length=20, default="random")
     # bigint[] and not a row a member: 8 bytes a sequence, read in one go.
     sequence_ids = ArrayField(models.BigIntegerField(), verbose_name=_("sequences"))
     sha256 = models.CharField(_("SHA-256"), max_length=64)
+    lineage = models.JSONField(_("lineage"), default=dict)
+    leakage = models.FloatField(_("leakage"), null=True, blank=True)
     run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
@@ -122,6 +133,30 @@ class Split(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dataset}:{self.name}"
+
+    @property
+    def last_label(self) -> int | None:
+        """The newest label that the division knew; None: it did not say."""
+        return self.lineage.get("labels", {}).get("last")
+
+
+class DatasetStatistics(models.Model):
+    """What `logs.statistics` counted in a dataset, and the `content` that it held then."""
+
+    dataset = models.OneToOneField(
+        Dataset, models.CASCADE, primary_key=True, related_name="statistics", verbose_name=_("dataset")
+    )
+    content = models.CharField(_("content"), max_length=150)
+    values = models.JSONField(_("values"), default=dict)
+    run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    computed_at = models.DateTimeField(_("computed"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("statistics of a dataset")
+        verbose_name_plural = _("statistics of datasets")
+
+    def __str__(self) -> str:
+        return str(self.dataset)
 
 
 class QuarantinedRow(models.Model):

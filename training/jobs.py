@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Literal, cast
 
 from django.conf import settings
 from django.utils.text import slugify
@@ -18,6 +19,7 @@ from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
 from training import evaluation, snapshot, splits
+from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
 
@@ -60,13 +62,17 @@ class Generate(Job[GenerateOptions]):
 
 @dataclass(frozen=True)
 class SplitOptions:
-    """Sizes of the parts; all zero means eight tenths, one tenth and one tenth of what has a label."""
+    """Sizes of the parts; all zero means eight tenths, one tenth and one tenth of what has a label.
+
+    `strategy` (see `training.engine.split`) says which sequence goes where.
+    """
 
     dataset: str
     train: int = 0
     validation: int = 0
     test: int = 0
     seed: int = 0
+    strategy: Literal["random", "chronological", "template", "source"] = "random"
 
     def __post_init__(self) -> None:
         sizes = (self.train, self.validation, self.test)
@@ -76,16 +82,15 @@ class SplitOptions:
 
 @job("split")
 class Split(Job[SplitOptions]):
-    """Divide the labelled sequences of a dataset into train, validation and test, alike in labels and types."""
+    """Divide the labelled sequences of a dataset into train, validation and test."""
 
     def run(self, options: SplitOptions, ctx: RunContext) -> Finish:
         """Choose the members; they are stored as a new revision."""
         dataset, part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
         if part:
             raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
-        ctx.stage(gettext("splitting"))
         sizes = {"train": options.train, "validation": options.validation, "test": options.test}
-        parts = splits.divide(dataset, sizes, options.seed)
+        parts = splits.divide(dataset, sizes, options.seed, strategy=options.strategy, ctx=ctx)
         return lambda: splits.store(parts, run=ctx.run)
 
 
@@ -119,13 +124,25 @@ class FitDetector(Job[FitOptions]):
         )
         sizes = {"detector": options.detector, "train": len(data.train), "validation": len(data.validation)}
         ctx.log(gettext("fits %(detector)s on %(train)d sequences, %(validation)d to validate") % sizes)
+        if data.newer_labels:
+            message = gettext(
+                "%(labels)d labels were stated after the split was made, and are not learned from; "
+                "`duolog split --dataset %(dataset)s` takes them in"
+            )
+            ctx.log(message % {"labels": data.newer_labels, "dataset": data.lineage["dataset"]}, "warning")
         vectors = line_vectors.store(settings.ENCODER)
         threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
         loaded = versions.Loaded(detector, vectors, threshold)
+        learned = evaluation.templates(data.train)
         metrics = {}
         if any(sequence.label is not None for sequence in data.validation):
             ctx.stage(gettext("validating"), total=len(data.validation))
-            metrics = evaluation.measure(loaded, data.validation, ctx)
+            metrics = evaluation.measure(loaded, data.validation, ctx, learned)
+
+        def save(folder: Path) -> None:
+            guard.call(detector, "save", folder)
+            leakage.save(learned, folder)
+
         fitted = versions.Fitted(
             name=options.name or _model_name(options),
             detector=options.detector,
@@ -135,7 +152,7 @@ class FitDetector(Job[FitOptions]):
             threshold=threshold,
             metrics={f"{data.lineage['dataset']}:validation": metrics} if metrics else {},
             lineage=data.lineage,
-            artifact=ctx.artifact("model", lambda folder: guard.call(detector, "save", folder)),
+            artifact=ctx.artifact("model", save),
         )
 
         def finish() -> Mapping[str, Any]:
@@ -170,7 +187,7 @@ class Evaluate(Job[EvaluateOptions]):
         ctx.log(gettext("measures %(version)s on %(where)s") % {"version": version, "where": where})
         loaded = versions.load(version)
         ctx.stage(gettext("scoring"), total=datasets.count(dataset, part))
-        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx)
+        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx, evaluation.learned(version))
 
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)

@@ -12,17 +12,21 @@ from duolog.plugins.types import LogSequence
 from logs import datasets
 from logs.models import Dataset, Split
 from training import splits
-from training.engine.split import digest
+from training.engine.split import content, digest
 from workers.jobs import JobFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Sequences to learn from, and those to choose the threshold on (none where a dataset has no split)."""
+    """Sequences to learn from, and those to choose the threshold on (none where a dataset has no split).
+
+    `newer_labels` were stated after the split was made; a snapshot does not know them.
+    """
 
     train: list[LogSequence]
     validation: list[LogSequence]
     lineage: dict[str, Any]
+    newer_labels: int = 0
 
 
 def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
@@ -46,33 +50,25 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
     train = read.get(part or "train", whole)
     if not train:
         raise JobFailed(gettext("there is nothing in %(ref)s to learn from") % {"ref": ref})
-    if labels:
-        _both_labels(dataset, read)
     return Snapshot(
         train=train,
         validation=[] if part else read.get("validation", []),
         lineage={
             "dataset": dataset.name,
             "revision": parts[wanted[0]].revision if wanted else None,
-            "parts": {name: parts[name].sha256 for name in read} or {"": digest(each.id for each in whole)},
+            "strategy": parts[wanted[0]].strategy if wanted else None,
+            "parts": {name: parts[name].sha256 for name in read} or {"": digest(map(content, whole))},
         },
+        newer_labels=splits.newer_labels(parts["train"]) if labels else 0,
     )
 
 
 def _read(dataset: Dataset, split: Split) -> list[LogSequence]:
     sequences = list(datasets.read(dataset, split))
-    if digest(sequence.id for sequence in sequences) != split.sha256:
-        message = gettext("sequences of %(part)s were deleted since; `duolog split --dataset %(dataset)s` again")
+    if digest(map(content, sequences)) != split.sha256:
+        message = gettext(
+            "%(part)s does not hold any more what it held when it was made: sequences or labels were deleted or "
+            "changed since; `duolog split --dataset %(dataset)s` again"
+        )
         raise JobFailed(message % {"part": split, "dataset": dataset.name})
     return sequences
-
-
-def _both_labels(dataset: Dataset, read: dict[str, list[LogSequence]]) -> None:
-    """Labels may have changed since the split was made."""
-    for name, sequences in read.items():
-        if {sequence.label for sequence in sequences} != {0, 1}:
-            message = gettext(
-                "part %(part)s of dataset %(dataset)s does not hold both normal and anomalous sequences any more; "
-                "`duolog split --dataset %(dataset)s` again"
-            )
-            raise JobFailed(message % {"part": name, "dataset": dataset.name})

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
-from django.db.models import Max
+import numpy as np
+from django.db.models import Count, Max
 from django.utils.translation import gettext_lazy as _
 
+from duolog.plugins.types import Context
 from logs import datasets
-from logs.models import Dataset, Label, Split
-from training.engine import split
+from logs.engine.fingerprint import BYTES, fingerprints
+from logs.models import Dataset, Label, Sequence, Split
+from training.engine import leakage, split
 from workers.jobs import JobFailed
 from workers.models import Run
 
+BATCH = 1000
+"""Sequences whose lines are masked at once."""
+NAMED = 100
+"""Origins and runs that a lineage names; of the others it tells the number."""
 REASONS = {
     "size": _("%(asked)d sequences are asked for, but dataset %(dataset)s has only %(found)d with a label"),
     "missing": _(
@@ -23,39 +33,77 @@ REASONS = {
     ),
     "rare": _(
         "dataset %(dataset)s has only %(found)d sequences with the label %(label)s, so that part %(part)s would get "
-        "none; label more, or make that part larger"
+        "none; label more, make that part larger, or choose another strategy"
+    ),
+    "untimed": _(
+        "%(found)d sequences of dataset %(dataset)s have no time that could be read, so there is no order to split by; "
+        "import them with times, or choose the strategy random or template"
+    ),
+    "sourceless": _(
+        "%(found)d sequences of dataset %(dataset)s name no source; import them with a field “source” or “service”, or "
+        "choose another strategy"
+    ),
+    "groups": _(
+        "dataset %(dataset)s has only %(found)d groups that must stay together, and %(parts)d parts are asked for; "
+        "import more, leave the test part out, or choose another strategy"
     ),
 }
 
 
-def divide(dataset: Dataset, sizes: Mapping[str, int], seed: int) -> list[Split]:
+@dataclass
+class _Members:
+    """What a division goes by; some 300 bytes a sequence, whatever the length of its lines."""
+
+    members: list[split.Member] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    pks: list[int] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
+
+
+def divide(dataset: Dataset, sizes: Mapping[str, int], seed: int, *, strategy: str, ctx: Context) -> list[Split]:
     """Return the unsaved parts of a new division; sizes that are all zero mean 8 : 1 : 1.
 
-    Raises JobFailed, with what to do, when the dataset has too few labelled sequences for it.
+    `strategy` is one of `split.STRATEGIES`. Raises JobFailed, with what to do, when the dataset's labelled sequences
+    will not do for it.
     """
-    rows = datasets.labelled(dataset)
+    labels = _labels(dataset)
+    rows = _read(dataset, labels["last"], ctx)
+    asked = dict(sizes)
     if not any(sizes.values()):
-        tenth = max(1, len(rows) // 10)
-        sizes = {"train": len(rows) - 2 * tenth, "validation": tenth, "test": tenth}
+        tenth = max(1, len(rows.members) // 10)
+        asked = {"train": len(rows.members) - 2 * tenth, "validation": tenth, "test": tenth}
     try:
-        chosen = split.split([split.Member(row.key, row.value, row.type) for row in rows], sizes, seed)
+        chosen = split.split(rows.members, asked, seed, strategy)
     except split.SplitError as error:
         raise JobFailed(_explain(dataset, error)) from error
+    runs = _runs(dataset)
+    learned = _templates(rows, chosen["train"])
     return [
         Split(
             dataset=dataset,
             name=name,
             seed=seed,
-            sequence_ids=[rows[position].pk for position in members],
-            sha256=split.digest(rows[position].key for position in members),
+            strategy=strategy,
+            sequence_ids=[rows.pks[position] for position in positions],
+            sha256=split.digest(rows.contents[position] for position in positions),
+            lineage={
+                "asked": asked[name],
+                "files": _named(Counter(rows.origins[position] for position in positions)),
+                "runs": runs,
+                "labels": labels,
+            },
+            leakage=None if name == "train" else leakage.share(_templates(rows, positions), learned),
         )
-        for name, members in chosen.items()
-        if members
+        for name, positions in chosen.items()
+        if positions
     ]
 
 
 def store(parts: list[Split], *, run: Run) -> dict[str, Any]:
-    """Save a division as the dataset's next revision; called in the run's fenced transaction."""
+    """Save a division as the dataset's next revision; called in the run's fenced transaction.
+
+    Returns what came out: the parts' sizes, what was asked for, and the leakage of each part but train.
+    """
     dataset = parts[0].dataset
     # The race: two divisions of one dataset read the same highest revision. The second waits for the dataset's row.
     Dataset.objects.select_for_update(no_key=True).get(pk=dataset.pk)
@@ -63,7 +111,14 @@ def store(parts: list[Split], *, run: Run) -> dict[str, Any]:
     for part in parts:
         part.revision, part.run = revision, run
     Split.objects.bulk_create(parts)
-    return {"dataset": dataset.name, "revision": revision, **{part.name: len(part.sequence_ids) for part in parts}}
+    return {
+        "dataset": dataset.name,
+        "revision": revision,
+        "strategy": parts[0].strategy,
+        **{part.name: len(part.sequence_ids) for part in parts},
+        "asked": {part.name: part.lineage["asked"] for part in parts},
+        "leakage": {part.name: part.leakage for part in parts if part.leakage is not None},
+    }
 
 
 def parts(dataset: Dataset, *, before: datetime | None = None) -> dict[str, Split]:
@@ -71,6 +126,62 @@ def parts(dataset: Dataset, *, before: datetime | None = None) -> dict[str, Spli
     splits = dataset.splits.filter(created_at__lte=before) if before else dataset.splits.all()
     newest = splits.aggregate(last=Max("revision"))["last"]
     return {split.name: split for split in splits.filter(revision=newest)}
+
+
+def newer_labels(part: Split) -> int:
+    """Return how many labels were stated in the dataset since the division was made."""
+    if part.last_label is None:
+        return 0
+    return Label.objects.filter(sequence__dataset=part.dataset_id, pk__gt=part.last_label).count()
+
+
+def _read(dataset: Dataset, last_label: int, ctx: Context) -> _Members:
+    """Read all labelled sequences once: their lines are hashed and masked, and not kept."""
+    ctx.stage(str(_("reading")), total=datasets.count(dataset))
+    found = _Members()
+    texts: dict[str, str] = {}  # equal types, sources and origins are one object
+    stored = datasets.read_stored(Sequence.objects.filter(dataset=dataset), last_label)
+    while batch := list(islice(stored, BATCH)):
+        ctx.checkpoint()
+        labelled = [row for row in batch if row.sequence.label is not None]
+        prints = fingerprints([row.sequence.entries for row in labelled])
+        for row, template in zip(labelled, prints, strict=True):
+            one, at = row.sequence, row.started_at
+            kind, source, origin = (texts.setdefault(text, text) for text in (one.type or "", row.source, row.origin))
+            when = at.timestamp() if at else None
+            found.members.append(split.Member(one.id, one.label or 0, kind, when, template, source))
+            found.contents.append(split.content(one))
+            found.pks.append(one.meta["pk"])
+            found.origins.append(origin)
+        ctx.advance(len(batch))
+    return found
+
+
+def _templates(rows: _Members, positions: list[int]) -> leakage.Fingerprints:
+    return np.array([rows.members[position].template for position in positions], f"S{BYTES}")
+
+
+def _labels(dataset: Dataset) -> dict[str, Any]:
+    """Return how many labels each source stated, and the newest label's key: a division knows no later one."""
+    stated = Label.objects.filter(sequence__dataset=dataset).order_by().values_list("source")
+    rows = list(stated.annotate(count=Count("pk"), last=Max("pk")))
+    return {**{source: count for source, count, _last in rows}, "last": max((last for *_rest, last in rows), default=0)}
+
+
+def _runs(dataset: Dataset) -> list[dict[str, str]]:
+    """Return the runs that wrote into the dataset, newest first."""
+    wrote = Run.objects.filter(
+        project=dataset.project.slug, job__in=["import-data", "generate"], status="succeeded",
+        result__dataset=dataset.name, finished_at__gte=dataset.created_at,
+    )  # fmt: skip
+    rows = wrote.order_by("-finished_at").values_list("pk", "job")[:NAMED]
+    return [{"run": str(pk), "job": job} for pk, job in rows]
+
+
+def _named(counts: Counter[str]) -> dict[str, int]:
+    named = dict(counts.most_common(NAMED))
+    rest = len(counts) - len(named)
+    return {**named, "…": rest} if rest else named
 
 
 def _explain(dataset: Dataset, error: split.SplitError) -> str:

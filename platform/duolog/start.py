@@ -165,6 +165,16 @@ class SplitForm(OnDataset):
     title = _("Split a dataset")
     button = _("Split")
 
+    strategy = forms.ChoiceField(
+        label=_("Strategy"),
+        choices=[
+            ("random", _("random: alike in labels and types")),
+            ("chronological", _("chronological: the oldest to train, the newest to test")),
+            ("template", _("template: sequences of equal masked lines stay in one part")),
+            ("source", _("source: whole sources are held out")),
+        ],
+        widget=UnfoldAdminSelectWidget(),
+    )
     train = number_field(_("For training"), 0, help_text=_("All three zero: eight, one and one tenth."))
     validation = number_field(_("For validation"), 0)
     test = number_field(_("For testing"), 0)

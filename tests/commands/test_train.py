@@ -11,8 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from detection.models import ModelVersion
+from logs import datasets
 from logs.models import Dataset, Sequence, Split
-from training.engine.split import digest
+from training.engine.split import content, digest
 from workers.models import Run
 
 
@@ -24,10 +25,12 @@ def test_generate_says_what_it_added_and_doubles_nothing(shop: dict[str, Any], a
 
 
 def test_split_keeps_parts_with_their_hash(shop: dict[str, Any]) -> None:
-    assert shop["split"] == {"train": 180, "validation": 60, "test": 60, "dataset": "shop", "revision": 1}
+    sizes = {"train": 180, "validation": 60, "test": 60}
+    answer = {**shop["split"]}
+    assert answer.pop("leakage").keys() == {"validation", "test"}
+    assert answer == {**sizes, "dataset": "shop", "revision": 1, "strategy": "random", "asked": sizes}
     for part in Split.objects.all():
-        keys = Sequence.objects.filter(pk__in=part.sequence_ids).order_by("pk").values_list("key", flat=True)
-        assert part.sha256 == digest(keys)
+        assert part.sha256 == digest(map(content, datasets.read(part.dataset, part)))
 
 
 def test_train_ends_with_the_model_and_how_good_it_is(shop: dict[str, Any]) -> None:
@@ -40,7 +43,7 @@ def test_train_ends_with_the_model_and_how_good_it_is(shop: dict[str, Any]) -> N
     assert version.distribution == "duolog"
     assert version.aliases.get().alias == "champion"
     parts = {part.name: part.sha256 for part in Split.objects.exclude(name="test")}
-    assert version.lineage == {"dataset": "shop", "revision": 1, "parts": parts}
+    assert version.lineage == {"dataset": "shop", "revision": 1, "strategy": "random", "parts": parts}
     assert version.metrics.keys() == {"shop:validation"}
 
 
@@ -50,7 +53,7 @@ def test_evaluate_takes_the_test_part_and_any_way_to_name_a_model(shop: dict[str
     assert (found["model"], found["dataset"]) == ("shop-moe:1", "shop:test")
     assert found["f1"] > 0.9
     assert found["sequences"] == 60
-    assert found.keys() >= {"precision", "recall", "accuracy", "pr_auc", "threshold", "anomalous"}
+    assert found.keys() >= {"precision", "recall", "accuracy", "pr_auc", "threshold", "anomalous", "leakage"}
     stored = ModelVersion.objects.get(name="shop-moe").metrics["shop:test"]
     assert stored.items() <= found.items()
 

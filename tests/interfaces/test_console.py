@@ -128,7 +128,7 @@ def test_the_sample_browser_searches_and_filters(browser, ours):
     ("job", "data"),
     [
         ("generate", {"dataset": "new", "count": 5, "seed": 0, "language": "zh"}),
-        ("split", {"train": 2, "validation": 1, "test": 0, "seed": 0}),
+        ("split", {"strategy": "template", "train": 2, "validation": 1, "test": 0, "seed": 0}),
         ("fit-detector", {"detector": "moe"}),
         ("scan", {}),
         ("evaluate", {"part": "test"}),
@@ -154,7 +154,7 @@ def test_an_upload_queues_an_import(browser, ours, settings, tmp_path):
 
 
 def test_a_form_shows_what_the_job_refuses(browser, ours):
-    sent = {"dataset": ours.dataset.pk, "train": 0, "validation": 0, "test": 3, "seed": 0}
+    sent = {"dataset": ours.dataset.pk, "strategy": "random", "train": 0, "validation": 0, "test": 3, "seed": 0}
     answer = browser("engineer").post("/admin/start/split/", sent)
     assert answer.status_code == 200
     assert answer.context["form"].non_field_errors()

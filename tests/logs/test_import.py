@@ -122,7 +122,6 @@ def test_which_label_counts(statements: list[tuple[str, int]], counts: int | Non
         Label.objects.create(sequence=Sequence.objects.get(), source=source, value=value)
     dataset = Dataset.objects.get()
     assert [one.label for one in datasets.read(dataset)] == [counts]
-    assert [row.value for row in datasets.labelled(dataset)] == ([] if counts is None else [counts])
 
 
 def test_a_part_is_read_by_name() -> None:

@@ -1,18 +1,26 @@
-"""Stratified splitting: which sequences belong to which part, as a pure function of keys, labels and a seed."""
+"""Splitting: which sequences belong to which part, as a pure function of the sequences and a seed."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
+
+from duolog.plugins.types import LogSequence
+from training.engine import groups
+
+encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class SplitError(ValueError):
     """The sequences cannot be divided as asked.
 
-    `reason` is `size` (more are asked for than there are), `missing` (no member has a label) or `rare` (a part would
-    be left without a label); `values` hold the numbers to tell a person.
+    `reason` is `size` (more are asked for than there are), `missing` (no member has a label), `rare` (a part would be
+    left without a label), `untimed` or `sourceless` (members lack what the strategy goes by) or `groups` (there are
+    fewer groups than parts); `values` hold the numbers to tell a person.
     """
 
     def __init__(self, reason: str, *, label: int | None = None, **values: object) -> None:
@@ -24,22 +32,24 @@ class SplitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A labelled sequence as splitting sees it."""
+    """A labelled sequence as splitting sees it: `at` is its first line's time, `template` its fingerprint."""
 
     key: str
     label: int
     type: str = ""
+    at: float | None = None
+    template: bytes = b""
+    source: str = ""
 
 
-def split(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
+def split(
+    members: Sequence[Member], sizes: Mapping[str, int], seed: int, strategy: str = "random"
+) -> dict[str, list[int]]:
     """Return for each part of `sizes` the positions of its members, ascending.
 
-    Each part gets exactly its size. Its share of each label is that of the whole, to within a sequence or two, and that
-    of each type nearly so. The result depends on the set of members and the seed only, not on order or machine.
-
-    This is systematic sampling: each stratum, shuffled, is spread evenly over [0, 1); a part is then one interval, and
-    an interval holds of each stratum what its length asks for. Raises SplitError if there are too few members, only
-    one label, or a part would be left without one of the labels.
+    A strategy of `STRATEGIES` chooses them. The result depends on the set of members and the seed only, not on order
+    or machine. Raises SplitError if there are too few members, only one label, or a part would be left without one of
+    the labels, or if members lack what the strategy goes by.
     """
     asked = sum(sizes.values())
     if asked > len(members):
@@ -48,6 +58,22 @@ def split(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dic
     for label in (0, 1):
         if not labels[label]:
             raise SplitError("missing", label=label)
+    parts = STRATEGIES[strategy](members, sizes, seed)
+    for name, positions in parts.items():
+        missing = labels.keys() - {members[position].label for position in positions}
+        if sizes[name] and missing:
+            label = min(missing)
+            raise SplitError("rare", part=name, label=label, found=labels[label])
+    return parts
+
+
+def randomly(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
+    """Draw at random: each part gets exactly its size.
+
+    Its share of each label is that of the whole, to within a sequence or two, and that of each type nearly so. This is
+    systematic sampling: each stratum, shuffled, is spread evenly over [0, 1); a part is then one interval, and an
+    interval holds of each stratum what its length asks for.
+    """
     by_type: dict[tuple[int, str], list[int]] = defaultdict(list)
     for position, member in enumerate(members):
         by_type[member.label, member.type].append(position)
@@ -59,21 +85,74 @@ def split(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dic
     whole: list[tuple[float, int, int]] = []
     for label, ranked in by_label.items():
         whole += [(place, label, position) for place, position in _spread([row[2] for row in sorted(ranked)], 0.5)]
-    order = [position for _, _, position in sorted(whole)]
+    return _cut([position for _, _, position in sorted(whole)], sizes)
+
+
+def by_time(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
+    """Put the oldest into the first part and the newest into the last, each exactly its size.
+
+    Where fewer are asked for than there are, the oldest of all are left out: what a model will meet is most like the
+    newest. Among members of one moment the key decides; the seed changes nothing.
+    """
+    untimed = sum(member.at is None for member in members)
+    if untimed:
+        raise SplitError("untimed", found=untimed)
+    order = sorted(range(len(members)), key=lambda position: (members[position].at, members[position].key))
+    return _cut(order[len(order) - sum(sizes.values()) :], sizes)
+
+
+def by_template(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
+    """Keep members of one template sequence together, so that no part holds what another one does."""
+    return _grouped([member.template for member in members], members, sizes, seed)
+
+
+def by_source(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
+    """Hold out whole sources: how well is a system judged that training never saw?"""
+    sourceless = sum(not member.source for member in members)
+    if sourceless:
+        raise SplitError("sourceless", found=sourceless)
+    return _grouped([member.source.encode() for member in members], members, sizes, seed)
+
+
+Strategy = Callable[[Sequence[Member], Mapping[str, int], int], dict[str, list[int]]]
+STRATEGIES: dict[str, Strategy] = {
+    "random": randomly,
+    "chronological": by_time,
+    "template": by_template,
+    "source": by_source,
+}
+
+
+def content(sequence: LogSequence) -> bytes:
+    """Return the SHA-256 of all that training reads of a sequence; its primary key here says nothing elsewhere."""
+    meta = {name: value for name, value in sequence.meta.items() if name != "pk"}
+    said = (sequence.id, sequence.label, sequence.type, sequence.entries, sequence.times, meta)
+    return hashlib.sha256(encode(said)).digest()
+
+
+def digest(contents: Iterable[bytes]) -> str:
+    """Return the SHA-256 over the `content` of a part's sequences, in the order in which they are stored."""
+    whole = hashlib.sha256()
+    for each in contents:
+        whole.update(each)
+    return whole.hexdigest()
+
+
+def _grouped(
+    names: Sequence[bytes], members: Sequence[Member], sizes: Mapping[str, int], seed: int
+) -> dict[str, list[int]]:
+    found, wanted = len(set(names)), sum(size > 0 for size in sizes.values())
+    if found < wanted:
+        raise SplitError("groups", found=found, parts=wanted)
+    return groups.divide(names, [(member.label, member.type) for member in members], sizes, seed)
+
+
+def _cut(order: Sequence[int], sizes: Mapping[str, int]) -> dict[str, list[int]]:
     parts, start = {}, 0
     for name, size in sizes.items():
         parts[name] = sorted(order[start : start + size])
         start += size
-        missing = labels.keys() - {members[position].label for position in parts[name]}
-        if size and missing:
-            label = min(missing)
-            raise SplitError("rare", part=name, label=label, found=labels[label])
     return parts
-
-
-def digest(keys: Iterable[str]) -> str:
-    """Return the SHA-256 over keys in their given order; a NUL stands between them, which no key can hold."""
-    return hashlib.sha256("\0".join(keys).encode()).hexdigest()
 
 
 def _spread(positions: list[int], phase: float) -> list[tuple[float, int]]:

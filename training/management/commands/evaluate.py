@@ -14,7 +14,7 @@ from logs import files
 from training import evaluation
 from workers.console import DuologCommand, perform
 
-FIGURES = ("f1", "precision", "recall", "accuracy", "pr_auc", "threshold")
+FIGURES = ("f1", "precision", "recall", "accuracy", "pr_auc", "threshold", "leakage")
 
 
 class Command(DuologCommand):
@@ -48,7 +48,7 @@ class Command(DuologCommand):
         except (OSError, files.UnknownFormat) as error:
             raise CommandError(str(error)) from error
         sequences = (record for record in records if isinstance(record, LogSequence))
-        metrics = evaluation.measure(versions.load(version), sequences, NullContext())
+        metrics = evaluation.measure(versions.load(version), sequences, NullContext(), evaluation.learned(version))
         return {"model": str(version), "file": file, "metrics": metrics}
 
     def _tell(self, found: dict[str, Any], metrics: dict[str, float]) -> str:
@@ -57,4 +57,4 @@ class Command(DuologCommand):
             gettext("%(model)s on %(where)s: %(sequences)d sequences, %(anomalous)d of them anomalous")
             % {"model": found["model"], "where": where, **metrics}
         ]
-        return "\n".join([*lines, *(f"  {name:<10} {metrics[name]:.4f}" for name in FIGURES)])
+        return "\n".join([*lines, *(f"  {name:<10} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])

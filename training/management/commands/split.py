@@ -8,13 +8,14 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from training.engine.split import STRATEGIES
 from workers.console import DuologCommand, perform
 
 
 class Command(DuologCommand):
     help = str(
         _(
-            "Divide the labelled sequences of a dataset into train, validation and test, alike in labels and types. "
+            "Divide the labelled sequences of a dataset into train, validation and test. "
             "Without sizes: eight tenths, one tenth and one tenth."
         )
     )
@@ -23,10 +24,30 @@ class Command(DuologCommand):
         parser.add_argument("--dataset", required=True, help=str(_("dataset to divide")))
         for part in ("train", "validation", "test"):
             parser.add_argument(f"--{part}", type=int, default=0, help=str(_("number of sequences in this part")))
+        parser.add_argument(
+            "--strategy", default="random", choices=list(STRATEGIES),
+            help=str(
+                _(
+                    "random: alike in labels and types; chronological: the oldest to train, the newest to test; "
+                    "template: sequences of equal masked lines stay in one part; source: whole sources are held out "
+                    "(default: random)"
+                )
+            ),
+        )  # fmt: skip
         parser.add_argument("--seed", type=int, default=0, help=str(_("random seed (default: %(default)s)")))
 
     def handle(self, *args: Any, project: str, json: bool, **options: Any) -> None:
-        asked = {name: options[name] for name in ("dataset", "train", "validation", "test", "seed")}
+        asked = {name: options[name] for name in ("dataset", "train", "validation", "test", "seed", "strategy")}
         result = perform(job="split", project=project, options=asked).result
+        self.reply(result, self._tell(result), json=json)
+
+    def _tell(self, result: dict[str, Any]) -> str:
         text = gettext("dataset %(dataset)s is split (revision %(revision)d): %(train)d / %(validation)d / %(test)d")
-        self.reply(result, text % {"test": 0, **result}, json=json)
+        lines = [text % {"test": 0, **result}]
+        if any(result[name] != asked for name, asked in result["asked"].items()):
+            asked = " / ".join(str(size) for size in result["asked"].values())
+            lines.append(gettext("asked for were %(asked)s: whole groups come only so near") % {"asked": asked})
+        for name, share in result["leakage"].items():
+            told = {"share": f"{share:.1%}", "part": name}
+            lines.append(gettext("leakage: %(share)s of %(part)s say the same, line for line, as one of train") % told)
+        return "\n".join(lines)
