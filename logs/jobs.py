@@ -43,24 +43,25 @@ class ImportData(Job[ImportOptions]):
 
     def run(self, options: ImportOptions, ctx: RunContext) -> Finish:
         """Stage the file's records; rows that make no sense go to the dataset's quarantine."""
+        place = Path(options.path)
+        upload = transfer.upload_of(place)
+        # An upload lies in a folder of its own: the name is what people know it by.
+        origin = transfer.title(upload) if upload else options.path
         try:
-            opened = open_records(options.path, options.format, options.options)
+            opened = open_records(place, options.format, options.options)
+            staged = ingest.stage(_told(opened, place.name, ctx), source=Label.Source.IMPORT, origin=origin, ctx=ctx)
         except OSError as error:
-            reason = {"file": options.path, "reason": error.strerror}
+            reason = {"file": options.path, "reason": error.strerror or error}
             raise JobFailed(gettext("%(file)s cannot be read: %(reason)s") % reason) from error
         except (PluginUnavailable, UnknownFormat) as error:
             raise JobFailed(str(error)) from error
-        file = Path(options.path)
-        uploaded = transfer.uploads() in file.parents
-        # An upload lies in a folder of its own: the name is what people know it by.
-        origin = file.name if uploaded else options.path
-        staged = ingest.stage(_told(opened, file.name, ctx), source=Label.Source.IMPORT, origin=origin, ctx=ctx)
 
         def finish() -> dict[str, Any]:
             dataset = datasets.get_or_create(project=ctx.run.project, name=options.dataset)
-            if uploaded:
-                transaction.on_commit(partial(shutil.rmtree, file.parent, ignore_errors=True))
-            return {"dataset": dataset.name, "format": opened.format, **staged.commit(dataset, ctx.run)}
+            if upload:
+                transaction.on_commit(partial(shutil.rmtree, upload, ignore_errors=True))
+            counts = staged.commit(dataset, ctx.run)
+            return {"dataset": dataset.name, "format": opened.format, "encoding": opened.source.encoding, **counts}
 
         return finish
 

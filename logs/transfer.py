@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+import msgspec
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.template.defaultfilters import filesizeformat
@@ -28,9 +33,80 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 
+PENDING = ".pending"
+"""Marks an upload that nobody has asked to import yet, and says whose it is."""
+FORGOTTEN_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Where an upload is to go, and who brought it (primary key)."""
+
+    project: str
+    dataset: str
+    user: int | None = None
+
+
 def uploads() -> Path:
     """Return the folder of uploaded files that wait for their import."""
     return Path(settings.HOME) / "uploads"
+
+
+def upload_of(path: Path) -> Path | None:
+    """Return the folder of the upload that a path lies in, if it does."""
+    return next((folder for folder in (path, *path.parents) if folder.parent == uploads()), None)
+
+
+def title(upload: Path) -> str:
+    """Return the name that people know an upload by: its file's, or those of all."""
+    return ", ".join(sorted(file.name for file in upload.iterdir() if file.name != PENDING))
+
+
+def keep(dataset: str, project: str, files: Sequence[UploadedFile[Any]], user: int | None = None) -> Path:
+    """Keep uploaded files until they are imported, and return their folder; raise JobFailed if they are too large.
+
+    Uploads that nobody came back to for a day are removed.
+    """
+    if sum(file.size or 0 for file in files) > settings.MAX_UPLOAD_BYTES:
+        most = filesizeformat(settings.MAX_UPLOAD_BYTES)
+        raise JobFailed(gettext("the file is larger than %(most)s") % {"most": most})
+    names = [Path(file.name or "").name.lstrip("._") or "upload" for file in files]
+    if len(set(names)) < len(names):
+        raise JobFailed(gettext("two of the files have the same name"))
+    for marker in uploads().glob(f"*/{PENDING}"):
+        with suppress(FileNotFoundError):  # the race: its owner imports it, or another upload cleans up, too
+            if time.time() - marker.stat().st_mtime > FORGOTTEN_SECONDS:
+                shutil.rmtree(marker.parent, ignore_errors=True)
+    folder = uploads() / secrets.token_hex(8)
+    folder.mkdir(parents=True)
+    try:
+        for name, upload in zip(names, files, strict=True):
+            with (folder / name).open("xb") as stream:
+                for chunk in upload.chunks():
+                    stream.write(chunk)
+        pending = Pending(project, dataset, user)
+        (folder / PENDING).write_bytes(msgspec.json.encode(pending))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def pending(token: str) -> tuple[Path, Pending]:
+    """Return the folder of an upload that waits for its import, and whose it is; raise LookupError if there is none."""
+    folder = uploads() / token
+    if folder.parent != uploads():
+        raise LookupError(token)
+    try:
+        return folder, msgspec.json.decode((folder / PENDING).read_bytes(), type=Pending)
+    except (OSError, msgspec.DecodeError) as error:
+        raise LookupError(token) from error
+
+
+def data(folder: Path) -> Path:
+    """Return what there is to import of an upload: its only file, or the folder."""
+    files = [file for file in folder.iterdir() if file.name != PENDING]
+    return files[0] if len(files) == 1 else folder
 
 
 def import_upload(
@@ -42,17 +118,23 @@ def import_upload(
     user: AbstractBaseUser | None = None,
 ) -> Run:
     """Keep an uploaded file and queue the run that imports and then removes it; raise JobFailed if it is too large."""
-    if (upload.size or 0) > settings.MAX_UPLOAD_BYTES:
-        most = filesizeformat(settings.MAX_UPLOAD_BYTES)
-        raise JobFailed(gettext("the file is larger than %(most)s") % {"most": most})
-    folder = uploads() / secrets.token_hex(8)
-    folder.mkdir(parents=True)
-    place = folder / Path(upload.name or "upload").name
-    with place.open("wb") as stream:
-        for chunk in upload.chunks():
-            stream.write(chunk)
-    wanted = {"path": str(place), "dataset": dataset.name, "format": format, "options": options or {}}
-    return runs.enqueue(job="import-data", options=wanted, project=dataset.project.slug, user=user)
+    folder = keep(dataset.name, dataset.project.slug, [upload])
+    return import_kept(folder, format=format, options=options, user=user)
+
+
+def import_kept(
+    folder: Path,
+    *,
+    format: str = "auto",  # noqa: A002
+    options: dict[str, Any] | None = None,
+    user: AbstractBaseUser | None = None,
+) -> Run:
+    """Queue the run that imports an upload and then removes it."""
+    place, (_, waits) = data(folder), pending(folder.name)
+    wanted = {"path": str(place), "dataset": waits.dataset, "format": format, "options": options or {}}
+    run = runs.enqueue(job="import-data", options=wanted, project=waits.project, user=user)
+    (folder / PENDING).unlink(missing_ok=True)
+    return run
 
 
 def filename(dataset: Dataset, format: str, part: str | None = None) -> str:  # noqa: A002

@@ -10,6 +10,7 @@ import msgspec
 from duolog.plugins.types import BadRecord, LogSequence, Record
 
 MAX_LINE_BYTES = 1 << 20
+SEQUENCE_CHARACTERS = 64 << 20
 ID_CHARACTERS = 200
 TYPE_CHARACTERS = 80
 EXCERPT_CHARACTERS = 500
@@ -28,6 +29,8 @@ def fault(sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> str | None:
         return "there are no log lines"
     if sequence.times and len(sequence.times) != len(entries):
         return f"{len(sequence.times)} times for {len(entries)} lines"
+    if (size := sum(map(len, entries))) > SEQUENCE_CHARACTERS:
+        return f"the {len(entries)} lines have {size} characters; at most {SEQUENCE_CHARACTERS} are taken"
     if max(map(len, entries)) * 4 > max_line:
         for number, line in enumerate(entries, 1):
             if (size := len(line.encode("utf-8", "surrogatepass"))) > max_line:

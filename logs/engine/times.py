@@ -16,6 +16,7 @@ KINDS = (
     (r"[A-Z][a-z]{2} [A-Z][a-z]{2} [0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}", "%a %b %d %H:%M:%S %Y"),  # Apache
     (r"[0-9]{2}/[0-9]{2}/[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}", "%y/%m/%d %H:%M:%S"),  # Spark
     (r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}", "%Y %b %d %H:%M:%S"),  # syslog: without a year
+    (r"^[0-9]{6} [0-9]{6}\b", "%y%m%d %H%M%S"),  # HDFS
 )
 HEAD = 120
 """Characters within which a time must stand."""

@@ -1,31 +1,35 @@
-"""Sequences out of plain lines: a number of lines, a session, or a span of time.
+"""Sequences out of lines: a number of lines, a session, or a span of time.
 
-All of them take any iterable and hold only what is still open, so that a file of any size passes through; sessions
-stay open to the end, because a session's lines may stand anywhere.
+All of them take any iterable and hold only what is still open, so that a file of any size passes through. A sequence
+is anomalous if one of its lines is, and normal if all that is known of its lines says so.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from duolog.plugins.types import LogSequence
-from logs.engine import times
+from duolog.plugins.types import LogSequence, Record
+from logs.engine import grouping, times
+from logs.engine.grouping import Line
+from logs.engine.sanity import SEQUENCE_CHARACTERS, bad
 
 BATCH = 10_000
 
 
-def by_count(lines: Iterable[str], size: int, stride: int | None = None, name: str = "window") -> Iterator[LogSequence]:
+def by_count(
+    lines: Iterable[Line], size: int, stride: int | None = None, name: str = "window"
+) -> Iterator[LogSequence]:
     """Yield windows of `size` lines, each `stride` (default: `size`) lines after the last; the last may be shorter."""
     stride = stride or size
     if size < 1 or stride < 1:
         raise ValueError("a window and its stride hold at least one line")
     iterator, number = iter(lines), 0
-    window: list[str] = []
+    window: list[Line] = []
     while fresh := list(islice(iterator, size - len(window))):
         window += fresh
-        yield LogSequence(f"{name}_{number:07d}", tuple(window))
+        yield sequence(f"{name}_{number:07d}", window)
         if len(window) < size:
             return
         number += 1
@@ -34,47 +38,60 @@ def by_count(lines: Iterable[str], size: int, stride: int | None = None, name: s
             pass
 
 
-def by_session(lines: Iterable[str], pattern: str) -> Iterator[LogSequence]:
-    """Yield the lines that share what `pattern` finds (its first group, or the whole match), first seen first.
-
-    Lines without a match belong to no session and are left out.
-    """
-    search = re.compile(pattern).search
-    sessions: dict[str, list[str]] = {}
-    for line in lines:
-        if found := search(line):
-            key = next((group for group in found.groups() if group is not None), found[0])
-            sessions.setdefault(key, []).append(line)
-    while sessions:
-        key = next(iter(sessions))
-        yield LogSequence(key, tuple(sessions.pop(key)))
+def by_session(lines: Iterable[Line]) -> Iterator[Record]:
+    """Yield the lines that share a key, first seen first; a session beyond all measure is a BadRecord."""
+    for number, (key, found, dropped) in enumerate(grouping.by_key(lines), 1):
+        if dropped:
+            count = len(found) + dropped
+            reason = f"session {key[:80]!r} has {count} lines, more than {SEQUENCE_CHARACTERS} characters"
+            yield bad(number, reason, found[0].text)
+        else:
+            yield sequence(key, found)
 
 
-def by_time(lines: Iterable[str], seconds: float, name: str = "window") -> Iterator[LogSequence]:
+def by_time(lines: Iterable[Line], seconds: float, name: str = "window") -> Iterator[LogSequence]:
     """Yield the lines of each span of `seconds` on the clock (whole multiples since 1970), with their times.
 
-    A line without a time of its own (a stack trace) belongs to the line before it; a line that is late, by a clock
-    that was set back, stays in the window that is open.
+    A line without a time of its own belongs to the line before it; a line that is late, by a clock that was set back,
+    stays in the window that is open.
     """
     if seconds <= 0:
         raise ValueError("a window lasts longer than nothing")
-    entries: list[str] = []
-    at: list[float] = []
+    window: list[Line] = []
     number, latest = None, 0.0
-    for line, time in _timed(lines):
-        latest = latest if time is None else max(latest, time)
+    for line in _timed(lines):
+        latest = latest if line.time is None else max(latest, line.time)
         here = int(latest // seconds)
-        if entries and number is not None and here > number:
-            yield LogSequence(f"{name}_{number}", tuple(entries), times=tuple(at))
-            entries, at = [], []
+        if window and number is not None and here > number:
+            yield sequence(f"{name}_{number}", window)
+            window = []
         number = here
-        entries.append(line)
-        at.append(time if time is not None else latest)
-    if entries:
-        yield LogSequence(f"{name}_{number}", tuple(entries), times=tuple(at))
+        window.append(line if line.time is not None else line._replace(time=latest))
+    if window:
+        yield sequence(f"{name}_{number}", window)
 
 
-def _timed(lines: Iterable[str]) -> Iterator[tuple[str, float | None]]:
+def sequence(key: str, lines: list[Line]) -> LogSequence:
+    """Return a sequence of lines; its type is the one that most of its anomalous lines have."""
+    label = None
+    kinds: Counter[str] = Counter()
+    for line in lines:
+        if line.label is not None:
+            label = max(label or 0, line.label)
+            if line.label and line.type:
+                kinds[line.type] += 1
+    at = tuple(line.time for line in lines if line.time is not None)
+    kind = kinds.most_common(1)[0][0] if kinds else None
+    return LogSequence(key, tuple(line.text for line in lines), label, kind, at if len(at) == len(lines) else ())
+
+
+def _timed(lines: Iterable[Line]) -> Iterator[Line]:
     iterator = iter(lines)
     while batch := list(islice(iterator, BATCH)):
-        yield from zip(batch, times.parse(batch), strict=True)
+        if any(line.time is None for line in batch):
+            found = times.parse([line.text for line in batch])
+            batch = [
+                line if line.time is not None else line._replace(time=time)
+                for line, time in zip(batch, found, strict=True)
+            ]
+        yield from batch

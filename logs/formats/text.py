@@ -9,28 +9,20 @@ from typing import BinaryIO
 
 from duolog.plugins.points import Format
 from duolog.plugins.types import BadRecord, LogSequence, Record
-from logs.engine import windows
-from logs.engine.sanity import MAX_LINE_BYTES, bad, checked
+from logs.engine.grouping import Line
+from logs.engine.sanity import bad
 from logs.formats import rows
+from logs.formats.lines import CutOptions, cut, entries
 
 
 @dataclass(frozen=True)
-class Options:
-    """How lines become sequences.
+class Options(CutOptions):
+    """`session` is a regular expression: lines that share its first group (or whole match) are one sequence."""
 
-    By default every `window` lines (each `stride` after the last; 0: no overlap); with `session`, a regular expression,
-    the lines that share its first group (or whole match); with `seconds`, the lines of each span of time.
-    """
-
-    window: int = 20
-    stride: int = 0
     session: str = ""
-    seconds: float = 0
-    max_line: int = MAX_LINE_BYTES
 
     def __post_init__(self) -> None:
-        if self.window < 1 or self.stride < 0 or self.seconds < 0:
-            raise ValueError("window must be at least 1; stride and seconds cannot be negative")
+        super().__post_init__()
         try:
             re.compile(self.session)
         except re.error as error:
@@ -51,34 +43,25 @@ class Text(Format):
         return 0.7 if name.removesuffix(".gz").endswith(self.extensions) else 0.5
 
     def read(self, stream: BinaryIO) -> Iterator[Record]:
-        """Yield windows, and a BadRecord for each line that is no text."""
+        """Yield sequences, and a BadRecord for each line that is no text."""
         refused: list[BadRecord] = []
-        lines = self._lines(stream, refused)
-        for number, window in enumerate(self._windows(lines, rows.name_of(stream)), 1):
-            yield from refused
-            refused.clear()
-            yield checked(number, window, self.options.max_line)
-        yield from refused
-
-    def _windows(self, lines: Iterable[str], name: str) -> Iterator[LogSequence]:
-        options = self.options
+        options, name = self.options, rows.name_of(stream)
+        found = entries(stream, options, refused)
         if options.session:
-            return windows.by_session(lines, options.session)
-        if options.seconds:
-            return windows.by_time(lines, options.seconds, name)
-        return windows.by_count(lines, options.window, options.stride or None, name)
+            return cut(self._keyed(found, refused), options, name, refused, sessions=True)
+        return cut(map(Line, found), options, name, refused, sessions=False)
 
-    def _lines(self, stream: BinaryIO, refused: list[BadRecord]) -> Iterator[str]:
-        for raw in rows.lines(stream, self.options.max_line):
-            if isinstance(raw, BadRecord):
-                refused.append(raw)
-            elif b"\0" in raw[1]:
-                refused.append(bad(raw[0], "there is a NUL character in it", raw[1]))
+    def _keyed(self, found: Iterable[str], refused: list[BadRecord]) -> Iterator[Line]:
+        search = re.compile(self.options.session).search
+        strays, first, text = 0, 0, ""
+        for number, entry in enumerate(found, 1):
+            if match := search(entry):
+                yield Line(entry, next((group for group in match.groups() if group is not None), match[0]))
             else:
-                try:
-                    yield raw[1].decode()
-                except UnicodeDecodeError:
-                    refused.append(bad(raw[0], "it is not valid UTF-8", raw[1]))
+                strays += 1
+                first, text = (first, text) if first else (number, entry)
+        if strays:
+            refused.append(bad(first, f"{strays} entries belong to no session; this is the first", text))
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write all lines."""

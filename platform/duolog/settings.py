@@ -90,6 +90,9 @@ WORKER_ALIVE = env_number("DUOLOG_WORKER_ALIVE", 45, least=1)
 # --- limits -----------------------------------------------------------------------------------------------------
 MAX_LINE_BYTES = int(env_number("DUOLOG_MAX_LINE_BYTES", 1 << 20, least=1024))
 MAX_UPLOAD_BYTES = int(env_number("DUOLOG_MAX_UPLOAD_BYTES", 8 << 30, least=1024))
+# Of a compressed file: a bomb unpacks to 1,000 times its size, one line over and over to 350.
+MAX_UNPACKED_BYTES = int(env_number("DUOLOG_MAX_UNPACKED_BYTES", 64 << 30, least=1024))
+MAX_GZIP_RATIO = int(env_number("DUOLOG_MAX_GZIP_RATIO", 600, least=2))
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 << 20
 VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))
 

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from duolog.plugins.points import Format
 from duolog.plugins.types import BadRecord, LogSequence, Record
 from logs.formats import rows
+from logs.formats.bgl import Bgl
+from logs.formats.columnar import Parquet
+from logs.formats.hdfs import Hdfs
 from logs.formats.jsonl import Jsonl
 from logs.formats.seed import Seed
 from logs.formats.table import Csv
@@ -132,7 +135,7 @@ def test_training_rows() -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_make_a_format_raise(data: bytes) -> None:
-    for plugin in (Seed(), Jsonl(), Training(), Csv(), Text()):
-        for prefix in (b"", b"[", b'{"log_entries": [', b"sequence_id,log_entries\n"):
+    for plugin in (Seed(), Jsonl(), Training(), Csv(), Text(), Bgl(), Hdfs(), Parquet()):
+        for prefix in (b"", b"PAR1", b"ARROW1", b"[", b'{"log_entries": [', b"sequence_id,log_entries\n"):
             for one in read(plugin, prefix + data):
                 assert isinstance(one, LogSequence | BadRecord)

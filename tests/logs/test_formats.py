@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from duolog.plugins.points import Format
 from duolog.plugins.types import LogSequence, Record
 from logs.formats import rows
+from logs.formats.columnar import Parquet
 from logs.formats.jsonl import Jsonl
 from logs.formats.rows import RowOptions
 from logs.formats.seed import Seed
@@ -22,6 +23,7 @@ from logs.formats.training import Training
 
 CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 TEXT = st.text(CHARACTERS, max_size=30)
+LINE = TEXT.filter(lambda text: text.strip(" \t\v\f") != "" and not {"\r", "\n"} & set(text))
 KEYS = st.text(CHARACTERS, min_size=1, max_size=8).filter(
     lambda key: (
         key
@@ -71,10 +73,22 @@ def read(plugin: Format, data: bytes) -> list[Record]:
     return list(plugin.read(io.BufferedReader(io.BytesIO(data))))
 
 
-@pytest.mark.parametrize("plugin", [Seed(), Jsonl(), Csv()], ids=["seed", "jsonl", "csv"])
+@pytest.mark.parametrize("plugin", [Seed(), Jsonl(), Csv(), Parquet()], ids=["seed", "jsonl", "csv", "parquet"])
 @given(data=st.lists(sequences(), max_size=5))
 def test_a_round_trip_loses_nothing(plugin: Format, data: list[LogSequence]) -> None:
     assert read(plugin, write(plugin, data)) == data
+
+
+@pytest.mark.parametrize("join", [True, False])
+@given(st.lists(sequences(LINE), max_size=5))
+def test_text_keeps_every_line_in_order(join: bool, data: list[LogSequence]) -> None:
+    """The sequences are gone by design, and a trace is one entry; but no line is lost, doubled or moved."""
+    made = read(Text(Options(window=3, join=join)), write(Text(), data))
+    lines = [
+        line for one in made if isinstance(one, LogSequence) for entry in one.entries for line in entry.split("\n")
+    ]
+    assert lines == [line for one in data for line in one.entries]
+    assert write(Text(), [one for one in made if isinstance(one, LogSequence)]) == write(Text(), data)
 
 
 @given(st.lists(sequences(TEXT.map(lambda text: text.replace("\n", " "))), max_size=5))
@@ -132,7 +146,7 @@ def test_a_csv_row_may_hold_its_lines_as_one_text() -> None:
 def test_one_long_sequence_is_no_problem() -> None:
     lines = tuple(f"line {number} " + "x" * 200 for number in range(20_000))
     one = LogSequence("long", lines, 1)
-    for plugin in (Seed(), Jsonl(), Csv(), Training()):
+    for plugin in (Seed(), Jsonl(), Csv(), Parquet(), Training()):
         assert read(plugin, write(plugin, [one, replace(one, id="b")])) == [one, replace(one, id="b")]
 
 

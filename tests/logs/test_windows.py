@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from logs.engine import times, windows
+from logs.engine.grouping import Line
+from logs.formats.text import Options, Text
 
 NOW = datetime(2026, 11, 23, 19, tzinfo=UTC)
 
@@ -46,7 +50,7 @@ def test_a_line_in_another_style_does_not_disturb_its_neighbours() -> None:
 @given(st.integers(0, 60), st.integers(1, 12), st.integers(1, 12))
 def test_windows_cover_every_line_that_the_stride_does_not_skip(count: int, size: int, stride: int) -> None:
     lines = [str(number) for number in range(count)]
-    made = list(windows.by_count(lines, size, stride))
+    made = list(windows.by_count(map(Line, lines), size, stride))
     starts = [int(window.entries[0]) for window in made]
     assert starts == list(range(0, count, stride))[: len(starts)]
     assert all(list(window.entries) == lines[at : at + size] for window, at in zip(made, starts, strict=True))
@@ -56,10 +60,15 @@ def test_windows_cover_every_line_that_the_stride_does_not_skip(count: int, size
 
 
 def test_a_session_is_the_first_group_or_the_whole_match() -> None:
-    lines = ["open id=7", "open id=8", "noise", "close id=7"]
-    by_group = {one.id: one.entries for one in windows.by_session(lines, r"id=(\d+)")}
-    assert by_group == {"7": ("open id=7", "close id=7"), "8": ("open id=8",)}
-    assert [one.id for one in windows.by_session(lines, r"id=\d+")] == ["id=7", "id=8"]
+    lines = b"open id=7\nopen id=8\nnoise\nclose id=7\n"
+
+    def read(session: str) -> list[Any]:
+        return list(Text(Options(session=session)).read(io.BufferedReader(io.BytesIO(lines))))
+
+    stray, *made = read(r"id=(\d+)")
+    assert {one.id: one.entries for one in made} == {"7": ("open id=7", "close id=7"), "8": ("open id=8",)}
+    assert (stray.row, stray.reason) == (3, "1 entries belong to no session; this is the first")
+    assert [one.id for one in read(r"id=\d+")[1:]] == ["id=7", "id=8"]
 
 
 def test_time_windows_keep_stack_traces_with_their_line() -> None:
@@ -70,7 +79,7 @@ def test_time_windows_keep_stack_traces_with_their_line() -> None:
         "2026-11-23 19:02:00 c",
         "2026-11-23 19:01:59 late",
     ]
-    made = list(windows.by_time(lines, 60))
+    made = list(windows.by_time(map(Line, lines), 60))
     assert [one.entries for one in made] == [tuple(lines[:3]), tuple(lines[3:])]
     assert all(len(one.times) == len(one.entries) for one in made)
     assert made[0].times[1] == made[0].times[0]

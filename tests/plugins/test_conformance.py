@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from duolog.plugins import registry
 from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance
+from duolog.plugins.types import LogSequence
+from logs.formats.bgl import Bgl
+from logs.formats.columnar import Parquet
+from logs.formats.hdfs import Hdfs
 from logs.formats.jsonl import Jsonl
 from logs.formats.seed import Seed
 from logs.formats.table import Csv
@@ -17,6 +23,12 @@ ROWS = (
     '{"sequence_id": "seq_001", "label": 0, "length": 2, "log_entries": ["启动服务 \\"a\\"", "done [1] {2}"]}',
     '{"sequence_id": "seq_002", "label": 1, "log_entries": ["连接超时"], "anomaly_type": "超时异常", "x": [1]}',
 )
+
+
+def _parquet() -> bytes:
+    stream = io.BytesIO()
+    Parquet().write(iter([LogSequence("a", ("启动", "x"), 0), LogSequence("b", ("超时",), 1, "超时异常")]), stream)
+    return stream.getvalue()
 
 
 class TestSeed(FormatConformance):
@@ -47,6 +59,27 @@ class TestCsv(FormatConformance):
 class TestCsvOfTexts(FormatConformance):
     plugin = Csv
     sample = 'sequence_id,label,log_sequence\na,正常,"x\ny"\nb,异常,数据库错误\n'.encode()
+
+
+class TestCsvOfLines(FormatConformance):
+    plugin = Csv
+    sample = "trace_id;level;message\na;INFO;启动\nb;INFO;up\na;ERROR;超时\n".encode()
+
+
+class TestParquet(FormatConformance):
+    plugin = Parquet
+    sample = _parquet()
+
+
+class TestHdfs(FormatConformance):
+    plugin = Hdfs
+    sample = b"".join(b"081109 20351%d 143 INFO dfs.DataNode: Receiving block blk_%d\n" % (n, n % 3) for n in range(9))
+
+
+class TestBgl(FormatConformance):
+    plugin = Bgl
+    options = {"window": 2}
+    sample = b"".join(b"- 111783857%d 2005.06.03 R0%d RAS KERNEL INFO corrected\n" % (n, n % 2) for n in range(9))
 
 
 class TestText(FormatConformance):

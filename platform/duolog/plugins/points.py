@@ -7,9 +7,10 @@ Plugins are called through `duolog.plugins.guard.call` only, which checks what t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -49,6 +50,10 @@ class Format(Plugin):
     """Bytes to records and back (group `duolog.formats`)."""
 
     extensions: ClassVar[tuple[str, ...]] = ()
+    binary: ClassVar[bool] = False
+    """Whether `sniff` and `read` get the file's own bytes (seekable) instead of unpacked text in UTF-8."""
+    understood: Mapping[str, Any] = MappingProxyType({})
+    """What `read` found out by itself, as the options that would have said so; set before the first record."""
 
     @abstractmethod
     def sniff(self, head: bytes, name: str) -> float:
