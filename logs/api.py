@@ -8,6 +8,7 @@ import django_filters
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -97,10 +98,17 @@ class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
 
 
 class Upload(serializers.Serializer[Any]):
-    """A file of log sequences; the format is found out unless it is named."""
+    """A file of log sequences; the format is found out unless it is named. `options` are the format's, as JSON."""
 
     file = serializers.FileField()
     format = serializers.CharField(default="auto")
+    options = serializers.JSONField(default=dict)
+
+    def validate_options(self, value: Any) -> dict[str, Any]:
+        """Take an object only."""
+        if not isinstance(value, dict):
+            raise serializers.ValidationError(gettext("This is no JSON object."))
+        return value
 
 
 class ProjectsViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
@@ -130,8 +138,9 @@ class DatasetViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.Retr
         self.require(Role.ENGINEER, dataset.project.slug)
         wanted = Upload(data=request.data)
         wanted.is_valid(raise_exception=True)
+        data = wanted.validated_data
         run = transfer.import_upload(
-            dataset, wanted.validated_data["file"], format=wanted.validated_data["format"], user=access.person(request)
+            dataset, data["file"], format=data["format"], options=data["options"], user=access.person(request)
         )
         return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
 

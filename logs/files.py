@@ -146,7 +146,7 @@ def _open(path: Path, name: str, format: str, options: Mapping[str, Any], limit:
             text = gettext("%(file)s is a %(kind)s archive: unpack it first; gzip is read as it is")
             raise UnknownFormat(text % {"file": name, "kind": packed})
         if not beginning:
-            raise UnknownFormat(gettext("%(file)s is empty") % {"file": name})
+            raise UnknownFormat(_empty(name))
         size = 0 if piped else os.fstat(raw.fileno()).st_size
         chosen = _sniff(beginning, name, binary=True) if format == "auto" else [format]
         if chosen and _is_binary(chosen[0]):
@@ -156,8 +156,8 @@ def _open(path: Path, name: str, format: str, options: Mapping[str, Any], limit:
         source = Utf8(raw, limit)
         stream: Any = io.BufferedReader(source, CHUNK)
         head = stream.peek(HEAD)[:HEAD]
-        if source.broken and not head:
-            raise UnknownFormat(f"{name}: {source.broken}")
+        if not head:
+            raise UnknownFormat(f"{name}: {source.broken}" if source.broken else _empty(name))
         if head[257:262] == b"ustar":
             text = gettext("%(file)s is a %(kind)s archive: unpack it first; gzip is read as it is")
             raise UnknownFormat(text % {"file": name, "kind": "tar"})
@@ -170,6 +170,10 @@ def _open(path: Path, name: str, format: str, options: Mapping[str, Any], limit:
         raw.close()
         raise
     return Opened(chosen[0], _records(plugin, stream, source), size, source, plugin)
+
+
+def _empty(name: str) -> str:
+    return gettext("%(file)s is empty") % {"file": name}
 
 
 def _create(name: str, options: Mapping[str, Any], path: Path, limit: int) -> Format:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,7 +17,7 @@ from logs.engine import times
 from logs.engine.grouping import Line
 from logs.engine.sanity import bad
 from logs.formats import rows
-from logs.formats.lines import CutOptions, cut
+from logs.formats.lines import CutOptions, cut, finder
 
 BATCH = 1000
 NONE = "-"
@@ -72,10 +71,7 @@ class ColumnOptions(CutOptions):
         super().__post_init__()
         if self.lines not in ("", NONE) and self.line not in ("", NONE):
             raise ValueError(gettext("a row is a sequence (lines) or a line (line), not both"))
-        try:
-            re.compile(self.pattern)
-        except re.error as error:
-            raise ValueError(gettext("pattern is not a regular expression: %(error)s") % {"error": error}) from error
+        finder(self.pattern, "pattern")
 
 
 def knows(header: Iterable[str]) -> bool:
@@ -227,7 +223,7 @@ def _lines(
     refused: list[BadRecord],
 ) -> Iterator[Line]:
     """Yield lines with their times, read many at a time; what is no line is `refused`."""
-    find = re.compile(options.pattern).findall if options.pattern else None
+    find = finder(options.pattern, "pattern") if options.pattern else None
     strays, first, text = 0, 0, ""
     batch: list[Line] = []
     moments: list[Any] = []
@@ -251,8 +247,7 @@ def _lines(
         session = str(values.get(columns.session) or "")
         keys: Iterable[str | None] = [session or None] if columns.session else [None]
         if find:
-            matches = (match if isinstance(match, str) else next(filter(None, match), "") for match in find(session))
-            keys = dict.fromkeys(matches) or [None]
+            keys = dict.fromkeys(find(session)) or [None]
         for key in keys:
             if columns.session and key is None:
                 strays, first, text = strays + 1, first or number, text or entry

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import regex
+from django.utils.translation import gettext
+
+from duolog.plugins.options import OptionsError
 from duolog.plugins.types import BadRecord, Record
 from logs.engine import stacks, windows
 from logs.engine.grouping import Line
@@ -14,6 +18,8 @@ from logs.formats import rows
 from logs.formats.rows import RowOptions
 
 SAMPLE = 64 << 10
+PATIENCE = 0.5
+"""Seconds for one line: somebody's pattern may take for ever, and holds up whoever else works here."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,28 @@ def entries(
     lines = [line for line in whole.decode("utf-8", "replace").splitlines() if line.strip()]
     stamped = stacks.begins_with_times(lines) if stamped is None else stamped
     return stacks.joined(found, stamped, options.max_line // 4)
+
+
+def finder(pattern: str, name: str) -> Callable[[str], Iterator[str]]:
+    """Return what finds the keys in a text: each match's first group, or the whole; ValueError for what is no pattern.
+
+    `name` is that of the option, for the OptionsError of a pattern that takes too long.
+    """
+    try:
+        compiled = regex.compile(pattern)
+    except regex.error as error:
+        reason = {"name": name, "error": error}
+        raise ValueError(gettext("%(name)s is not a regular expression: %(error)s") % reason) from error
+
+    def find(text: str) -> Iterator[str]:
+        try:
+            for match in compiled.finditer(text, timeout=PATIENCE, concurrent=True):
+                yield next((group for group in match.groups() if group is not None), match[0])
+        except TimeoutError as error:
+            said = gettext("the pattern %(pattern)r of %(name)s takes too long for the line %(line)r")
+            raise OptionsError(said % {"pattern": pattern, "name": name, "line": text[:200]}) from error
+
+    return find
 
 
 def texts(stream: BinaryIO, max_line: int, refused: list[BadRecord]) -> Iterator[str]:

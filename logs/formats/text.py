@@ -12,7 +12,7 @@ from duolog.plugins.types import BadRecord, LogSequence, Record
 from logs.engine.grouping import Line
 from logs.engine.sanity import bad
 from logs.formats import rows
-from logs.formats.lines import CutOptions, cut, entries
+from logs.formats.lines import CutOptions, cut, entries, finder
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,7 @@ class Options(CutOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        try:
-            re.compile(self.session)
-        except re.error as error:
-            raise ValueError(f"session is not a regular expression: {error}") from error
+        finder(self.session, "session")
 
 
 class Text(Format):
@@ -52,11 +49,11 @@ class Text(Format):
         return cut(map(Line, found), options, name, refused, sessions=False)
 
     def _keyed(self, found: Iterable[str], refused: list[BadRecord]) -> Iterator[Line]:
-        search = re.compile(self.options.session).search
+        find = finder(self.options.session, "session")
         strays, first, text = 0, 0, ""
         for number, entry in enumerate(found, 1):
-            if match := search(entry):
-                yield Line(entry, next((group for group in match.groups() if group is not None), match[0]))
+            if key := next(find(entry), None):
+                yield Line(entry, key)
             else:
                 strays += 1
                 first, text = (first, text) if first else (number, entry)

@@ -13,7 +13,6 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
-    UnfoldAdminFileFieldWidget,
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
@@ -24,7 +23,6 @@ from duolog import access
 from duolog.models import Role
 from duolog.plugins import registry
 from duolog.plugins.options import OptionsError
-from logs import datasets, transfer
 from logs.models import Dataset, Project
 from workers import runs
 from workers.jobs import JobFailed
@@ -115,27 +113,6 @@ class IntoDataset(StartForm):
     def project(self) -> str:
         """Return the chosen project."""
         return str(self.cleaned_data["into"].slug)
-
-
-class ImportForm(IntoDataset):
-    """A file of sequences or lines."""
-
-    title = _("Import a file")
-    button = _("Upload and import")
-
-    file = forms.FileField(
-        label=_("File"),
-        widget=UnfoldAdminFileFieldWidget(),
-        help_text=_("JSON, JSON lines, CSV or plain text; gzip too."),
-    )
-    format = plugin_field(_("Format"), "duolog.formats", ("auto", _("find out")))
-
-    def start(self, job: str) -> Run:
-        """Keep the upload and queue its import."""
-        access.require(self.request.user, Role.ENGINEER, self.project())
-        dataset = datasets.get_or_create(project=self.project(), name=self.cleaned_data["dataset"])
-        file, name = self.cleaned_data["file"], self.cleaned_data["format"]
-        return transfer.import_upload(dataset, file, format=name, user=access.person(self.request))
 
 
 class GenerateForm(IntoDataset):
@@ -241,7 +218,6 @@ class EvaluateForm(WithModel):
 
 
 FORMS: dict[str, Callable[..., StartForm]] = {
-    "import-data": ImportForm,
     "generate": GenerateForm,
     "split": SplitForm,
     "fit-detector": TrainForm,

@@ -12,6 +12,7 @@ import analysis.api
 import detection.api
 import logs.api
 import workers.api
+from duolog.importing import review, upload
 from duolog.start import start
 
 router = SimpleRouter(use_regex_path=False)
@@ -21,6 +22,8 @@ for module in (workers.api, logs.api, detection.api, analysis.api):
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
+    path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(router.urls)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.messages import get_messages
-from django.core.files.uploadedfile import SimpleUploadedFile
 
 from duolog.models import ApiToken
 from workers.models import Run
@@ -143,14 +142,6 @@ def test_forms_queue_runs(browser, ours, job, data):
     run = Run.objects.get(job=job, status="queued")
     assert (run.project, run.created_by.username) == ("ours", "engineer")
     assert answer.url == f"/admin/workers/run/{run.pk}/change/"
-
-
-def test_an_upload_queues_an_import(browser, ours, settings, tmp_path):
-    settings.HOME = tmp_path
-    client = browser("engineer")
-    sent = {"into": ours.project.pk, "dataset": "mine", "format": "auto", "file": SimpleUploadedFile("a.log", b"x\n")}
-    assert client.post("/admin/start/import-data/", sent).status_code == 302
-    assert Run.objects.get(job="import-data").options["dataset"] == "mine"
 
 
 def test_a_form_shows_what_the_job_refuses(browser, ours):
