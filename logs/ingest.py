@@ -5,12 +5,14 @@ A temporary table belongs to its connection and vanishes with it: a run that die
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import msgspec
+import psycopg.adapt
 from django.conf import settings
 from django.db import connection
 
@@ -23,6 +25,8 @@ from workers.models import Run
 BATCH = 1000
 FILE_CHARACTERS = 200
 YEAR_9999 = 253_370_764_800
+HEAD, LENGTH = struct.Struct("!iiIii"), struct.Struct("!i")
+TEXT = psycopg.adapters.types["text"].oid
 
 COLUMNS = {
     "row": "bigint",
@@ -87,6 +91,21 @@ COUNT = """
 """
 
 
+class TextArray(psycopg.adapt.Dumper):
+    """A list of texts as Postgres takes it: psycopg's own asks every item for its type, and takes twice as long."""
+
+    format = psycopg.pq.Format.BINARY
+    oid = psycopg.adapters.types["text"].array_oid
+
+    def dump(self, obj: list[str]) -> bytes:
+        """Return one dimension, no NULLs, the type, the number of items and the first index; then length and bytes."""
+        parts = [HEAD.pack(1, 0, TEXT, len(obj), 1)]
+        for item in obj:
+            data = item.encode()
+            parts += (LENGTH.pack(len(data)), data)
+        return b"".join(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Staged:
     """Records that wait in the connection's temporary table; there is one at a time."""
@@ -141,6 +160,7 @@ def stage(records: Iterable[Record], *, source: Label.Source, origin: str, ctx: 
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS staged, staged_fresh, staged_match")
         cursor.execute(CREATE)
+        cursor.adapters.register_dumper(None, TextArray)
         with cursor.copy(COPY) as copy:
             copy.set_types(list(COLUMNS.values()))
             for rows in _batches(records):

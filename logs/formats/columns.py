@@ -177,7 +177,6 @@ def records(
 
 
 def _sequence(number: int, values: dict[str, Any], columns: Columns, options: ColumnOptions, name: str) -> Record:
-    excerpt = ",".join(map(str, values.values()))[:2000]
     fields = {key: value for key, value in values.items() if value is not None and value != ""}
     try:
         entries = _entries(fields.pop(columns.lines, None), strict=columns.lines == "log_entries")
@@ -186,7 +185,7 @@ def _sequence(number: int, values: dict[str, Any], columns: Columns, options: Co
             if isinstance(fields.get(column), str):
                 fields[column] = _json(column, fields[column])
     except ValueError as error:
-        return bad(number, str(error), excerpt)
+        return bad(number, str(error), ",".join(map(str, values.values())))
     kind, key = fields.pop(columns.type, None), fields.pop(columns.id, f"{name}_{number:07d}")
     if isinstance(length := fields.get("length"), str) and length.isdecimal():
         fields["length"] = int(length)

@@ -22,6 +22,7 @@ from logs.formats.table import Csv, CsvOptions
 
 BLOCK = r"blk_-?\d+"
 RAW = re.compile(rb"\d{6} \d{6} \d+ [A-Z]+ dfs\.")
+COLUMNS = {"Date", "Time", "Content", "EventTemplate"}
 WORDS = {"Normal": 0, "Anomaly": 1}
 
 
@@ -41,9 +42,7 @@ class Hdfs(Format):
 
     def sniff(self, head: bytes, name: str) -> float:
         """Sure if the lines are those of HDFS, or a parser's table of them."""
-        first, _, rest = head.lstrip().partition(b"\n")
-        is_table = b"Content" in first and b"EventTemplate" in first and b"blk_" in rest
-        return 0.97 if is_table or (RAW.match(first) and b"blk_" in head) else 0.0
+        return 0.97 if b"blk_" in head and (_is_table(head) or RAW.match(head.lstrip())) else 0.0
 
     def read(self, stream: BinaryIO) -> Iterator[Record]:
         """Yield one sequence a block."""
@@ -57,7 +56,7 @@ class Hdfs(Format):
     def _blocks(self, stream: BinaryIO) -> Iterator[Record]:
         options = self.options
         head = stream.peek(1)[:1000] if hasattr(stream, "peek") else b""
-        if not head.lstrip().startswith(b"LineId") and b"EventTemplate" not in head.partition(b"\n")[0]:
+        if not _is_table(head):
             refused: list[BadRecord] = []
             return cut(
                 _lines(entries(stream, options, refused, stamped=True)),
@@ -69,6 +68,11 @@ class Hdfs(Format):
         line = "EventTemplate" if options.templates else "Content"
         columns = {"line": line, "session": "Content", "pattern": BLOCK, "time": "Date,Time", "label": "-", "type": "-"}
         return Csv(CsvOptions(max_line=options.max_line, **columns)).read(stream)  # type: ignore[arg-type]
+
+
+def _is_table(head: bytes) -> bool:
+    header = head.lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()
+    return set(header.replace('"', "").split(",")) >= COLUMNS
 
 
 def _lines(found: Iterable[str]) -> Iterator[Line]:

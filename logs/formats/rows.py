@@ -107,17 +107,12 @@ def _element(buffer: bytes, start: int, stream: BinaryIO) -> tuple[bytes, int, i
 
 def sequence(row: int, fields: Mapping[str, Any], entries: Any, max_line: int) -> Record:
     """Return the sequence of a row; `fields` are all others: id, label, length, type, times, and what else there is."""
-    excerpt = "\n".join(map(str, entries)) if isinstance(entries, list) else str(entries)
-    if not isinstance(entries, list) or not all(isinstance(line, str) for line in entries):
-        return bad(row, "the log lines are missing or not a list of texts", excerpt)
+    if reason := _fault(fields, entries):
+        return bad(row, reason, "\n".join(map(str, entries)) if isinstance(entries, list) else str(entries))
     meta = dict(fields)
-    key, label, length = (meta.pop(name, None) for name in ("sequence_id", "label", "length"))
-    if not isinstance(key, str | int) or isinstance(key, bool):
-        return bad(row, f"sequence_id is missing or no text: {key!r}", excerpt)
-    if isinstance(label, bool) or label not in (None, 0, 1):
-        return bad(row, f"the label is {label!r}, not 0 or 1", excerpt)
-    if length not in (None, len(entries)):
-        return bad(row, f"length says {length!r}, but there are {len(entries)} log lines", excerpt)
+    key, label, _ = meta.pop("sequence_id"), meta.pop("label", None), meta.pop("length", None)
+    if not meta:
+        return checked(row, LogSequence(str(key), tuple(entries), label), max_line)
     kind = next((meta.pop(name) for name in ("anomaly_type", "type") if isinstance(meta.get(name), str)), None)
     times = meta.get("times")
     if isinstance(times, list) and len(times) == len(entries) and all(isinstance(at, float | int) for at in times):
@@ -126,6 +121,19 @@ def sequence(row: int, fields: Mapping[str, Any], entries: Any, max_line: int) -
     else:
         moments = ()
     return checked(row, LogSequence(str(key), tuple(entries), label, kind or None, moments, meta), max_line)
+
+
+def _fault(fields: Mapping[str, Any], entries: Any) -> str:
+    if not isinstance(entries, list) or not set(map(type, entries)) <= {str}:
+        return "the log lines are missing or not a list of texts"
+    key, label, length = fields.get("sequence_id"), fields.get("label"), fields.get("length")
+    if not isinstance(key, str | int) or isinstance(key, bool):
+        return f"sequence_id is missing or no text: {key!r}"
+    if isinstance(label, bool) or label not in (None, 0, 1):
+        return f"the label is {label!r}, not 0 or 1"
+    if length not in (None, len(entries)):
+        return f"length says {length!r}, but there are {len(entries)} log lines"
+    return ""
 
 
 def decode(row: int, raw: bytes) -> dict[str, Any] | BadRecord:

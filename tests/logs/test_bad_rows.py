@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duolog.plugins.points import Format
@@ -133,6 +133,7 @@ def test_training_rows() -> None:
     assert [type(one).__name__ for one in made] == ["BadRecord", "BadRecord", "LogSequence"]
 
 
+@settings(deadline=None)  # Arrow starts its threads when it is first used
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_make_a_format_raise(data: bytes) -> None:
     for plugin in (Seed(), Jsonl(), Training(), Csv(), Text(), Bgl(), Hdfs(), Parquet()):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duolog.plugins.points import Format
@@ -74,6 +74,7 @@ def read(plugin: Format, data: bytes) -> list[Record]:
 
 
 @pytest.mark.parametrize("plugin", [Seed(), Jsonl(), Csv(), Parquet()], ids=["seed", "jsonl", "csv", "parquet"])
+@settings(deadline=None)  # Arrow starts its threads when it is first used
 @given(data=st.lists(sequences(), max_size=5))
 def test_a_round_trip_loses_nothing(plugin: Format, data: list[LogSequence]) -> None:
     assert read(plugin, write(plugin, data)) == data
