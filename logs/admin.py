@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Avg, Count, Max, Min, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column
-from logs import browse, labels
+from logs import browse, charts, labels, statistics
 from logs.browse import download
 from logs.models import Dataset, Project, Sequence
 
-PAGE = 20
 QUARANTINE = 50
+KEY_DIGITS = 19
+"""Numbers of fewer digits fit a bigint."""
 
 
 @admin.register(Project)
@@ -59,13 +62,16 @@ class DatasetAdmin(ProjectAdmin[Dataset]):
 
     project_field = "project__slug"
     page_template = "duolog/dataset.html"
+    deeds = {"recount": Role.ENGINEER}
     starts = {"import-data": _("Import a file"), "generate": _("Generate sample logs")}
     list_display = ["name", "project", "size", "created_at"]
     list_select_related = ["project"]
     search_fields = ["name", "note"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Dataset]:
-        """Count the sequences, too, in the same query; Django leaves that out where it only counts datasets."""
+        """In the list, count the sequences in the same query; Django leaves that out where it only counts datasets."""
+        if request.resolver_match and request.resolver_match.url_name != "logs_dataset_changelist":
+            return super().get_queryset(request)
         mine = Sequence.objects.filter(dataset=OuterRef("pk")).order_by().values("dataset")
         size = Coalesce(Subquery(mine.annotate(count=Count("*")).values("count")), 0)
         return super().get_queryset(request).annotate(size=size)
@@ -76,40 +82,64 @@ class DatasetAdmin(ProjectAdmin[Dataset]):
         return f"{dataset.size:,}"
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the download."""
-        view = self.admin_site.admin_view(self.export)
-        return [path("<path:object_id>/export/<slug:format>/", view, name="logs_dataset_export"), *super().get_urls()]
+        """Add the download, and the part of the page that waits for its figures."""
+        export, counted = (self.admin_site.admin_view(view) for view in (self.export, self.statistics))
+        return [
+            path("<path:object_id>/export/<slug:format>/", export, name="logs_dataset_export"),
+            path("<path:object_id>/statistics/", counted, name="logs_dataset_statistics"),
+            *super().get_urls(),
+        ]
 
     def export(self, request: HttpRequest, object_id: str, format: str) -> HttpResponseBase:  # noqa: A002 - of the URL
         """Download the dataset, or the part that `?part=` names."""
         dataset = self.row_or_404(request, object_id)
         return download(dataset, format=format, part=request.GET.get("part") or None)
 
+    def statistics(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Return the part of the page that shows the charts as soon as they are there."""
+        row = self.row_or_404(request, object_id)
+        may = {"recount"} if access.may(request.user, Role.ENGINEER, self.project_of(row)) else set()
+        found = figures(row, statistics.content(row))
+        return render(request, "duolog/dataset_statistics.html", {"row": row, "may": may, **found})
+
+    def do_recount(self, request: HttpRequest, dataset: Dataset) -> tuple[str, None]:
+        """Count what the dataset holds again, after a run that failed."""
+        statistics.recount(dataset, statistics.content(dataset))
+        return gettext("What the dataset holds is being counted."), None
+
     def page(self, request: HttpRequest, row: Dataset) -> dict[str, Any]:
-        """Figures, parts, quarantine, and one page of sequences."""
-        found = labels.counting(Sequence.objects.filter(dataset=row))
-        label, text = request.GET.get("label", ""), request.GET.get("q", "").replace("\0", "")
-        after = request.GET.get("after", "")
-        shown = browse.with_label(found, label) if label else found
-        shown = browse.containing(shown, text) if text else shown
-        shown = shown.filter(pk__gt=int(after)) if after.isdecimal() else shown
-        rows = list(shown.order_by("pk")[: PAGE + 1])
-        lengths = Sequence.objects.filter(dataset=row).aggregate(
-            least=Min("length"), mean=Avg("length"), most=Max("length")
-        )
+        """Charts, parts, quarantine, and one page of sequences."""
+        label, kind = request.GET.get("label", ""), request.GET.get("type", "")
+        text, after = (request.GET.get(name, "").replace("\0", "") for name in ("q", "after"))
+        held = statistics.content(row)
+        # The first key keeps the planner from walking through all sequences of older datasets.
+        start = int(after) if after.isdecimal() and len(after) < KEY_DIGITS else held.first - 1
+        found = browse.look(row, after=start, label=label, kind=kind.replace("\0", ""), text=text)
         return {
-            "lengths": lengths,
-            "labels": found.values("label").annotate(count=Count("pk")).order_by("label"),
-            "splits": newest_parts(row),
+            "size": held.sequences,
+            **figures(row, held),
             "formats": browse.writable(),
             "quarantine": row.quarantine.order_by("-id")[:QUARANTINE],
             "quarantined": row.quarantine.count(),
-            "sequences": rows[:PAGE],
-            "after": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+            "bad_files": charts.quarantine(row),
+            "sequences": found.rows,
+            "after": found.after,
+            "looked": found.looked,
             "label_choices": browse.LABELS,
             "label": label,
+            "kind": kind,
             "q": text,
         }
+
+
+def figures(dataset: Dataset, held: statistics.Content) -> dict[str, Any]:
+    """Return the newest split with its leakage, the statistics and, once they are there, their charts."""
+    shown, splits = statistics.shown(dataset, held), newest_parts(dataset)
+    newer = labels.newer(splits[0]) if splits else 0
+    found = {"statistics": shown, "splits": splits, "parts": charts.parts(splits), "newer_labels": newer}
+    if shown.values is not None:
+        found |= {"charts": charts.draw(shown.values), "cards": charts.cards(shown.values["labels"])}
+    return found
 
 
 def newest_parts(dataset: Dataset) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import django_filters
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404
@@ -12,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from psycopg.errors import QueryCanceled
 from rest_framework import mixins, parsers, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -19,11 +21,13 @@ from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
 from duolog import access
-from duolog.api import NestedViewSet, Problem, ProjectViewSet
+from duolog.api import NestedViewSet, Problem, ProjectViewSet, Unprocessable
 from duolog.models import Role
-from logs import browse, labels, transfer
+from logs import browse, labels, statistics, transfer
 from logs.models import Dataset, Project, QuarantinedRow, Sequence, Split
 from workers.api import RunSerializer
+
+SEARCH_MILLISECONDS = 10_000
 
 
 class ProjectSerializer(serializers.ModelSerializer[Project]):
@@ -86,7 +90,40 @@ class SplitSerializer(serializers.ModelSerializer[Split]):
 
     class Meta:
         model = Split
-        fields = ["id", "revision", "name", "seed", "sequences", "sha256", "run", "created_at"]
+        fields = [
+            "id",
+            "revision",
+            "name",
+            "strategy",
+            "seed",
+            "sequences",
+            "sha256",
+            "leakage",
+            "lineage",
+            "run",
+            "created_at",
+        ]
+
+
+class StatisticsSerializer(serializers.Serializer[Any]):
+    """What a dataset holds.
+
+    While `state` is `computing`, a `run` counts, and `values` are those of what the dataset held before (null: of
+    nothing yet); ask again. `failed` means that the run did; `empty` that there is nothing to count.
+    """
+
+    state = serializers.CharField(help_text="empty, ready, computing, failed")
+    computed_at = serializers.DateTimeField(allow_null=True)
+    run = serializers.UUIDField(source="run.pk", allow_null=True, default=None)
+    values = serializers.JSONField(
+        allow_null=True,
+        help_text=str(
+            _(
+                "sequences, lines, distinct_lines (templates), labels with types, lengths, services by type, "
+                "languages, growth of the templates as [lines read, distinct], duplicates"
+            )
+        ),
+    )
 
 
 class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
@@ -144,6 +181,13 @@ class DatasetViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.Retr
         )
         return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
 
+    @extend_schema(responses=StatisticsSerializer)
+    @action(detail=True, filter_backends=[], pagination_class=None)
+    def statistics(self, request: Request, pk: int) -> Response:
+        """Tell what the dataset holds: labels, lengths, services, languages, templates, duplicates."""
+        dataset: Dataset = self.get_object()
+        return Response(StatisticsSerializer(statistics.shown(dataset, statistics.content(dataset))).data)
+
     @extend_schema(
         parameters=[
             OpenApiParameter(
@@ -193,6 +237,19 @@ class SequenceViewSet(mixins.RetrieveModelMixin, OfDataset):
     serializer_class = SequenceSerializer
     filterset_class = SequenceFilter
     lookup_value_converter = "int"
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List a page; a search that finds too little looks through the dataset, for so long and no longer."""
+        if not request.query_params.get("search"):
+            return super().list(request, *args, **kwargs)
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(SEARCH_MILLISECONDS)])
+                return super().list(request, *args, **kwargs)
+        except OperationalError as error:
+            if not isinstance(error.__cause__, QueryCanceled):
+                raise
+            raise Unprocessable(_("The search took too long: narrow it by label, or ask for fewer rows.")) from error
 
 
 class SplitViewSet(OfDataset):

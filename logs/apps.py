@@ -15,4 +15,4 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from logs import jobs  # noqa: F401
+        from logs import jobs, statistics  # noqa: F401

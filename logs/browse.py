@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import CharField, F, Func, IntegerField, Q, QuerySet
@@ -11,12 +13,16 @@ from django.utils.translation import gettext_lazy as _
 
 from duolog.plugins import registry
 from duolog.plugins.points import Format
-from logs import transfer
+from logs import labels, transfer
 from logs.files import GROUP
 from logs.models import Dataset, Sequence
 
 LABELS = [("anomalous", _("anomalous")), ("normal", _("normal")), ("none", _("none"))]
 VALUES = {"anomalous": 1, "normal": 0}
+PAGE = 20
+WINDOW = 5000
+"""Sequences looked through by one query."""
+SECONDS = 1.0
 
 
 class Cardinality(Func):
@@ -39,9 +45,52 @@ def with_label(queryset: QuerySet[Any], label: str) -> QuerySet[Sequence]:
     return queryset.filter(label=VALUES[label]) if label in VALUES else queryset.filter(label=None)
 
 
+def with_type(queryset: QuerySet[Any], kind: str) -> QuerySet[Sequence]:
+    """Keep those of this anomaly type."""
+    return queryset.filter(type=kind)
+
+
 def containing(queryset: QuerySet[Sequence], text: str) -> QuerySet[Sequence]:
     """Keep those with `text` in a line or in their id, whatever its case."""
     return queryset.alias(text=Lines(F("entries"))).filter(Q(text__icontains=text) | Q(key__icontains=text))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of sequences; `after` is where the next one begins (None: there is none).
+
+    `looked` is how many sequences were looked at when time was up before the page was full; 0: it was not.
+    """
+
+    rows: list[Any]
+    after: int | None
+    looked: int = 0
+
+
+def look(dataset: Dataset, *, after: int, label: str = "", kind: str = "", text: str = "") -> Found:
+    """Return the next `PAGE` sequences after a key that have this label and type and hold this text.
+
+    No index can find a text in the middle of a line but one that would make imports many times slower. So sequences
+    are looked through in the order in which they are stored, for `SECONDS`, and the next page goes on from there.
+    """
+    every = Sequence.objects.filter(dataset=dataset).order_by("pk")
+    fitting = labels.counting(every)
+    fitting = with_label(fitting, label) if label else fitting
+    fitting = with_type(fitting, kind) if kind else fitting
+    fitting = containing(fitting, text) if text else fitting
+    rows: list[Any] = []
+    deadline, looked = time.monotonic() + SECONDS, 0
+    while True:
+        last = every.filter(pk__gt=after).values_list("pk", flat=True)[WINDOW - 1 : WINDOW].first()
+        window = fitting.filter(pk__gt=after) if last is None else fitting.filter(pk__gt=after, pk__lte=last)
+        rows += window[: PAGE + 1 - len(rows)]
+        if len(rows) > PAGE:
+            return Found(rows[:PAGE], rows[PAGE - 1].pk)
+        if last is None:
+            return Found(rows, None)
+        after, looked = last, looked + WINDOW
+        if time.monotonic() > deadline:
+            return Found(rows, after, looked)
 
 
 def writable() -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
 
-from logs.models import Label, Sequence
+from logs.models import Label, Sequence, Split
 
 
 def counting(sequences: QuerySet[Sequence], *, last: int | None = None) -> QuerySet[Any]:
@@ -18,3 +18,11 @@ def counting(sequences: QuerySet[Sequence], *, last: int | None = None) -> Query
     stated = Label.objects.filter(sequence=OuterRef("pk")).order_by(weight.desc(), "-id")
     stated = stated if last is None else stated.filter(pk__lte=last)
     return sequences.annotate(label=Subquery(stated.values("value")[:1]), type=Subquery(stated.values("type")[:1]))
+
+
+def newer(part: Split) -> int:
+    """Return how many labels people have stated in the dataset since a division was made."""
+    if part.last_label is None:
+        return 0
+    stated = Label.objects.filter(source=Label.Source.REVIEW, pk__gt=part.last_label)
+    return stated.filter(sequence__dataset=part.dataset_id).count()

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 
 from duolog.plugins.types import LogSequence
 from logs import datasets
+from logs import labels as stated
 from logs.models import Dataset, Split
 from training import splits
 from training.engine.split import content, digest
@@ -59,7 +60,7 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
             "strategy": parts[wanted[0]].strategy if wanted else None,
             "parts": {name: parts[name].sha256 for name in read} or {"": digest(map(content, whole))},
         },
-        newer_labels=splits.newer_labels(parts["train"]) if labels else 0,
+        newer_labels=stated.newer(parts["train"]) if labels else 0,
     )
 
 

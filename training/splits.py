@@ -128,13 +128,6 @@ def parts(dataset: Dataset, *, before: datetime | None = None) -> dict[str, Spli
     return {split.name: split for split in splits.filter(revision=newest)}
 
 
-def newer_labels(part: Split) -> int:
-    """Return how many labels were stated in the dataset since the division was made."""
-    if part.last_label is None:
-        return 0
-    return Label.objects.filter(sequence__dataset=part.dataset_id, pk__gt=part.last_label).count()
-
-
 def _read(dataset: Dataset, last_label: int, ctx: Context) -> _Members:
     """Read all labelled sequences once: their lines are hashed and masked, and not kept."""
     ctx.stage(str(_("reading")), total=datasets.count(dataset))

@@ -81,3 +81,49 @@ def histogram(counts: Sequence[int], threshold: float) -> list[Bar]:
 def across(share: float) -> float:
     """Return the pixel of a share (0 to 1) of the x axis."""
     return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A named horizontal bar; `style` is a CSS class, `link` where its name leads."""
+
+    name: str
+    value: str
+    y: float
+    width: float
+    title: str
+    style: str
+    link: str
+
+    @property
+    def end(self) -> float:
+        """Where its value is written."""
+        return NAME + self.width + 6
+
+
+STRIP, NAME, ROOM = 18, 116, 132
+"""Height of a strip, where names end, and how long a strip may be, in pixels."""
+
+
+def strips(rows: Sequence[tuple[str, float, str, str]], whole: float = 0) -> list[Strip]:
+    """Draw (name, count, style, link) rows as bars on one scale, told as shares of `whole` (0: of their sum)."""
+    most = max((count for _, count, *_ in rows), default=0) or 1
+    whole = whole or sum(count for _, count, *_ in rows) or 1
+    drawn = []
+    for index, (name, count, style, link) in enumerate(rows):
+        width = max(count / most * ROOM, 1 if count else 0)
+        title = f"{name}: {count:,} ({count / whole:.1%})"
+        drawn.append(Strip(name, f"{count:,} · {count / whole:.1%}", index * STRIP, width, title, style, link))
+    return drawn
+
+
+def columns(bins: Sequence[tuple[str, int]]) -> list[Bar]:
+    """Draw (name, count) bins as upright bars on a linear scale."""
+    most = max([count for _, count in bins] + [1])
+    width = (WIDTH - LEFT - RIGHT) / max(1, len(bins))
+    drawn = []
+    for index, (name, count) in enumerate(bins):
+        height = count / most * (HEIGHT - TOP - BOTTOM)
+        x, y = LEFT + index * width, HEIGHT - BOTTOM - height
+        drawn.append(Bar(x, y, max(width - 1, 0.5), height, False, f"{name}: {count:,}"))
+    return drawn

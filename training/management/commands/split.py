@@ -12,6 +12,9 @@ from training.engine.split import STRATEGIES
 from workers.console import DuologCommand, perform
 
 
+PARTS = ("train", "validation", "test")
+
+
 class Command(DuologCommand):
     help = str(
         _(
@@ -22,7 +25,7 @@ class Command(DuologCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dataset", required=True, help=str(_("dataset to divide")))
-        for part in ("train", "validation", "test"):
+        for part in PARTS:
             parser.add_argument(f"--{part}", type=int, default=0, help=str(_("number of sequences in this part")))
         parser.add_argument(
             "--strategy", default="random", choices=list(STRATEGIES),
@@ -42,12 +45,13 @@ class Command(DuologCommand):
         self.reply(result, self._tell(result), json=json)
 
     def _tell(self, result: dict[str, Any]) -> str:
+        asked, leaks = result["asked"], result["leakage"]
         text = gettext("dataset %(dataset)s is split (revision %(revision)d): %(train)d / %(validation)d / %(test)d")
         lines = [text % {"test": 0, **result}]
-        if any(result[name] != asked for name, asked in result["asked"].items()):
-            asked = " / ".join(str(size) for size in result["asked"].values())
-            lines.append(gettext("asked for were %(asked)s: whole groups come only so near") % {"asked": asked})
-        for name, share in result["leakage"].items():
-            told = {"share": f"{share:.1%}", "part": name}
+        if any(result[name] != size for name, size in asked.items()):
+            sizes = " / ".join(str(asked.get(name, 0)) for name in PARTS)
+            lines.append(gettext("asked for were %(sizes)s: whole groups come only so near") % {"sizes": sizes})
+        for name in (name for name in PARTS if name in leaks):
+            told = {"share": f"{leaks[name]:.1%}", "part": name}
             lines.append(gettext("leakage: %(share)s of %(part)s say the same, line for line, as one of train") % told)
         return "\n".join(lines)
