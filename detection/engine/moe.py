@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from detection.engine.config import MoEConfig
 
 
+REPEATS = 3
+"""A line said more often than this before is like one said so often."""
+
+
 class Gate(NamedTuple):
     """The router's word on each line: `weights` [..., E] as used, `probabilities` [..., E] before the cut."""
 
@@ -75,8 +79,11 @@ def entropy_loss(gate: Gate) -> Tensor:
 class EncoderWithMoE(nn.Module):
     """From rows of a vector table to one logit a window.
 
-    The table and not [W, L, D] goes in: projection, query, key and value depend on the line alone, so they are computed
-    once for each distinct line of a batch and gathered (exact, since all of them are linear in line plus position).
+    A line is what it says, where it stands, what stands right before and after it (a short convolution, which spares
+    the attention the learning of "next to"), and how often it was said before (attention averages, so it cannot count).
+
+    The table and not [W, L, D] goes in: projection, query, key and value are linear in these parts, so they are computed
+    once for each distinct line of a batch, and gathered and added up, which is exact.
     """
 
     mean: Tensor
@@ -89,6 +96,9 @@ class EncoderWithMoE(nn.Module):
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
         self.project = nn.Linear(dim, config.hidden)
+        self.before = nn.Linear(dim, config.hidden, bias=False)
+        self.after = nn.Linear(dim, config.hidden, bias=False)
+        self.repeats = nn.Parameter(torch.zeros(REPEATS + 1, config.hidden))
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.attended = nn.Linear(config.hidden, config.hidden)
         self.norm1, self.norm2 = nn.LayerNorm(config.hidden), nn.LayerNorm(config.hidden)
@@ -108,18 +118,35 @@ class EncoderWithMoE(nn.Module):
         """
         mask = index >= 0  # [W, L]
         lengths = mask.sum(1)  # [W]
-        rows = index.clamp_min(0)
-        lines = self.project((table - self.mean) / self.scale)  # [R, H]
+        vectors = (table - self.mean) / self.scale  # [R, D]
         places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
-        qkv = F.embedding(rows, self.qkv(lines)) + F.linear(places, self.qkv.weight)  # [W, L, 3H]
+        parts = (
+            (self.project(vectors), index),
+            (self.before(vectors), F.pad(index, (1, -1), value=-1)),
+            (self.after(vectors), F.pad(index, (-1, 1), value=-1)),
+            (self.repeats, _said_before(index)),
+            (places, torch.arange(len(places), device=index.device).expand_as(index)),
+        )  # each: a table [?, H], and the row of it for each line [W, L]
+        qkv = self.qkv.bias + sum(_rows(F.linear(part, self.qkv.weight), where) for part, where in parts)  # [W, L, 3H]
         query, key, value = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
         attended = attended.transpose(1, 2).flatten(-2)[mask]  # [N, H]
-        x = F.embedding(index[mask], lines) + places[mask.nonzero()[:, 1]]  # [N, H]
+        x = sum(_rows(part, where[mask]) for part, where in parts)  # [N, H]
         x = self.norm1(x + self.attended(attended))
         mixed, gate = self.moe(x)
         x = self.norm2(x + mixed)
         return self.head(_pool(x, lengths)).squeeze(-1), gate
+
+
+def _rows(table: Tensor, where: Tensor) -> Tensor:
+    """Return rows of `table` [R, K] as [..., K] for `where` [...]; -1 gives zeros."""
+    return F.embedding(where + 1, F.pad(table, (0, 0, 1, 0)))
+
+
+def _said_before(index: Tensor) -> Tensor:
+    """Return how often each line of `index` [W, L] stands earlier in its window, at most REPEATS; [W, L]."""
+    same = index.unsqueeze(2) == index.unsqueeze(1)  # [W, L, L]
+    return same.tril(-1).sum(-1).clamp_max(REPEATS)
 
 
 def _pool(x: Tensor, lengths: Tensor) -> Tensor:

@@ -1,147 +1,289 @@
-"""A synthetic shop of a dozen microservices that logs in Chinese, English or both.
+"""A synthetic shop of five to ten microservices that logs in Chinese, English or both.
 
-The label belongs to the sequence: every error line that an anomalous request shows may also stand in a normal one
-that recovers from it, and everyday noise holds WARN and ERROR lines of its own.
+The label belongs to the sequence and never to a line (`training.generators.shop.stories`). A sequence depends on the
+seed and its own number only, so any part of a set can be made anywhere, and a million take no more memory than one.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from hashlib import shake_128
+from math import comb
+from typing import Literal
 
 from duolog.plugins.points import Generator
 from duolog.plugins.types import LogSequence
-from training.generators import phrases
-from training.generators.phrases import Fault, Step, Text
+from training.generators.shop import catalog, stories
+from training.generators.shop.catalog import LANGUAGES, SERVICES, Fault, Language
+from training.generators.shop.stories import Line, Story, Teller
+from training.generators.shop.styles import CONSTANT, MARKS, STYLE_NAMES, STYLES, Style
 
-EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
-MIN_LINES, MAX_LINES = 6, 15
+EPOCH = 1_767_571_200  # 2026-01-05 00:00:00 UTC
+DAYS, DAY_SECONDS = 90, 86_400
+QUIET_SECONDS = 1200  # before midnight: no request crosses it
+DRAWS = 256  # bytes, more than the longest sequence takes
+VARIANTS = 512  # of the stories of a flow, and of the details of a request
+TRIES = 4
+MS, TOTAL, WAIT, ATTEMPT = (MARKS[name] for name in ("ms", "total", "wait", "attempt"))
+CONSTANT_MARKS = tuple(MARKS[name] for name in CONSTANT)
+USUAL = CONSTANT.index("usual")
+PER_LINE = frozenset({"ms", "wait", "attempt"})
+Form = tuple[str, Line | None]
+
+HEALTHY = {
+    "plain": 24, "recovered": 20, "recovered_twice": 8, "fallback": 10, "refused": 12, "slow": 12, "together": 8,
+    "repeated": 6,
+}  # fmt: skip
+"""How often each healthy story is told; one that a flow cannot tell becomes `plain`."""
+ANOMALOUS = {
+    "cascade": 12, "no_recovery": 10, "retry_storm": 8, "relapse": 10, "swallowed": 10, "ignored_refusal": 7,
+    "missing_step": 10, "wrong_order": 12, "late_step": 6, "duplicated_step": 8, "silent_failure": 10,
+    "latent_slowness": 5,
+}  # fmt: skip
+"""The same for anomalous ones; one that a flow cannot tell becomes `missing_step`."""
+FAULTY = frozenset(
+    {"recovered", "recovered_twice", "fallback", "cascade", "no_recovery", "retry_storm", "relapse", "swallowed"}
+)
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the shop's traffic looks like."""
+    """What the shop's traffic looks like.
+
+    `types` keeps only these anomaly types (empty: all). In each of `teams` deployments of the shop every service keeps
+    to one house style; `styles` narrows the choice, so that a test can use templates that training never saw.
+    """
 
     language: Literal["zh", "en", "mixed"] = "zh"
     anomaly_share: float = 0.3
-    recovered_share: float = 0.35  # normal requests that meet a fault and recover
     noise: float = 0.08  # chance of an unrelated line after any line
+    services: int = 10
+    min_lines: int = 6
+    max_lines: int = 15
+    types: tuple[str, ...] = ()
+    teams: int = 1
+    styles: tuple[str, ...] = STYLE_NAMES
 
     def __post_init__(self) -> None:
-        for name in ("anomaly_share", "recovered_share", "noise"):
+        for name in ("anomaly_share", "noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
+        if not 5 <= self.services <= len(SERVICES):
+            raise ValueError(f"services must lie between 5 and {len(SERVICES)}")
+        if not 1 <= self.min_lines <= 15 <= self.max_lines <= 100:
+            raise ValueError("min_lines must lie between 1 and 15, max_lines between 15 and 100")
+        if not 1 <= self.teams <= 1000:
+            raise ValueError("teams must lie between 1 and 1000")
+        if unknown := set(self.types) - set(anomaly_types()):
+            raise ValueError(f"unknown types {', '.join(sorted(unknown))}; known are {', '.join(anomaly_types())}")
+        if not self.styles or set(self.styles) - set(STYLE_NAMES):
+            raise ValueError(f"styles must name some of {', '.join(STYLE_NAMES)}")
+
+
+def anomaly_types() -> dict[str, tuple[str, str]]:
+    """Return the English name and the category of each anomaly type."""
+    faults = {fault.type: (fault.english, fault.category) for fault in catalog.load().faults}
+    return faults | {type_: (english, category) for type_, english, category in stories.STRUCTURAL.values()}
 
 
 class Microservices(Generator):
-    """Requests through a call graph; an anomalous one fails at one step and takes its callers along."""
+    """Requests through a call graph, as the services on their way log them."""
 
     Options = Options
 
     def generate(self, count: int, seed: int) -> Iterator[LogSequence]:
-        """Yield `count` sequences of 6 to 15 lines; the same seed and options give the same text."""
-        rng = random.Random(seed)
+        """Yield `count` sequences; the same seed and options give the same text on any machine."""
+        shop = _Shop(self.options, seed)
         for number in range(count):
-            yield _Request(rng, self.options).tell(f"seq_{seed}_{number:07d}")
+            yield shop.tell(number)
 
 
-class _Request:
-    """One request on its way through the shop, telling its lines as it goes."""
+class _Draws:
+    """The randomness of one sequence: bytes from SHAKE-128 of seed and number, equal on any machine."""
 
-    def __init__(self, rng: random.Random, options: Options) -> None:
-        self.rng, self.options = rng, options
-        self.path = rng.choice(list(phrases.FLOWS))
-        self.trace = f"{rng.getrandbits(64):016x}"
-        self.thread = f"http-nio-8080-exec-{rng.randint(1, 20)}"
-        self.clock = EPOCH + timedelta(milliseconds=rng.randrange(90 * 86_400_000))
-        self.lines: list[str] = []
-        self.times: list[float] = []
-        self.room = 0  # lines of noise that still fit
-        self.services: list[str] = []
-        self.root_cause: list[int] = []
-        self.values = {
-            "path": self.path, "trace": self.trace, "user": rng.randrange(10_000, 99_999),
-            "order": rng.randrange(10**9, 10**10), "sku": rng.randrange(1000, 9999),
-        }  # fmt: skip
+    __slots__ = ("byte",)
 
-    def tell(self, key: str) -> LogSequence:
-        rng = self.rng
-        steps = phrases.FLOWS[self.path]
-        anomalous = rng.random() < self.options.anomaly_share
-        fault = rng.choice(phrases.FAULTS) if anomalous or rng.random() < self.options.recovered_share else None
-        struck = rng.randrange(len(steps)) if fault else -1
-        self.room = MAX_LINES - (2 + 2 * len(steps)) - (5 if fault else 0)
-        self.say("gateway", "INFO", phrases.RECEIVE)
-        for position, step in enumerate(steps):
-            self.say(step.service, "INFO", step.start)
-            if fault and position == struck:
-                self.strike(step, fault)
-                if anomalous:
-                    self.fall(step, fault)
-                    break
-                self.recover(step)
-            self.say(step.service, "INFO", step.end)
-        else:
-            self.say("gateway", "INFO", phrases.RESPOND)
-        while len(self.lines) < MIN_LINES:
-            self.noise(steps[0].service)
-        meta: dict[str, Any] = {
-            "services": sorted(set(self.services)),
-            "trace_id": self.trace,
+    def __init__(self, *key: object) -> None:
+        self.byte = iter(shake_128("/".join(map(str, key)).encode()).digest(DRAWS)).__next__
+
+    def __call__(self, below: int) -> int:
+        """Return a number below `below`, which is small beside 65,536."""
+        return (self.byte() << 8 | self.byte()) % below
+
+    def long(self) -> int:
+        """Return 32 bits."""
+        return self.byte() << 24 | self.byte() << 16 | self.byte() << 8 | self.byte()
+
+
+class _Voice:
+    """A language in a house style: what all services that log so have in common. Keeps the forms of its lines."""
+
+    def __init__(self, style: Style, language: Language) -> None:
+        self.style, self.language, self.prefix = style, language, style.prefix
+        self.minutes = [f"{style.day}{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
+        self.seconds = [f"{second:02d}{style.fraction}" for second in range(60)]
+        self.forms: dict[Line, Form] = {}
+
+    def form(self, told: Line) -> Form:
+        """Compile a line: what stands after its stamp, and the line if its time matters."""
+        after = self.style.form(told.service, told.phrase, self.language, told.kind, told.callee)
+        timed = told if told.begins or told.ends or not PER_LINE.isdisjoint(told.phrase.fields) else None
+        compiled = self.forms[told] = after, timed
+        return compiled
+
+
+class _Shop:
+    """Tells requests under one set of options. Stories and details of requests recur, so they are made once."""
+
+    def __init__(self, options: Options, seed: int) -> None:
+        self.options, self.seed = options, seed
+        here = frozenset(SERVICES[: options.services])
+        self.flows = [Teller(flow) for flow in catalog.load().flows if flow.services <= here]
+        self.faults = catalog.load().faults
+        self.struck = [fault for fault in self.faults if not options.types or fault.type in options.types]
+        self.healthy, self.anomalous = _spread(HEALTHY), _spread(_wanted(options.types))
+        self.anomalies = int(options.anomaly_share * 65_536)
+        first = datetime.fromtimestamp(EPOCH, UTC).date()
+        self.days = [(first + timedelta(days=day)).isoformat() for day in range(DAYS)]
+        self.thousandths = [f"{ms:03d}" for ms in range(1000)]
+        languages: tuple[Language, ...] = LANGUAGES if options.language == "mixed" else (options.language,)
+        chosen = [style for style in STYLES if style.name in options.styles]
+        voices = [_Voice(style, language) for style in chosen for language in languages]
+        self.teams = []
+        for team in range(options.teams):
+            draw = _Draws("team", seed, team)
+            self.teams.append({service: voices[draw(len(voices))] for service in SERVICES})
+        self.stories: dict[tuple[int, bool, int], Story] = {}
+        self.details = [_details(_Draws("details", number)) for number in range(VARIANTS)]
+        self.strewn = [_binomial(length, options.noise) for length in range(options.max_lines + 1)]
+
+    def tell(self, number: int) -> LogSequence:
+        """Return one sequence."""
+        draw = _Draws(self.seed, number)
+        slot = draw(len(self.flows)), draw(65_536) < self.anomalies, draw(VARIANTS)
+        story = self.stories.get(slot) or self._story(*slot)
+        lines, roots = self._with_noise(story, draw)
+        trace = f"{draw.long():08x}{draw.long():08x}"
+        constant = (
+            trace, str(1 + draw(20)), story.path, str(story.status), str(draw.long()), *self.details[draw(VARIANTS)]
+        )  # fmt: skip
+        entries, times = self._write(story, lines, constant, draw)
+        meta = {
+            "services": story.services,
+            "trace_id": trace,
             "language": self.options.language,
+            "path": story.path,
+            "story": story.name,
         }
-        if fault and anomalous:
-            meta |= {"category": fault.category, "root_cause": self.root_cause}
-        return LogSequence(
-            key, tuple(self.lines), int(anomalous), fault.type if fault and anomalous else None, tuple(self.times), meta
-        )
+        if story.type:
+            meta["category"], meta["root_cause"] = story.category, roots
+        return LogSequence(f"seq_{self.seed}_{number:07d}", entries, int(slot[1]), story.type or None, times, meta)
 
-    def strike(self, step: Step, fault: Fault) -> None:
-        """Let the fault show at the service it hits."""
-        level, cause = self.rng.choice(fault.causes)
-        self.root_cause.append(len(self.lines))
-        self.say(step.service, level, cause, quiet=True)
-        self.say("gateway", "WARN", fault.seen_by_caller, service=step.service, quiet=True)
+    def _story(self, number: int, anomalous: bool, variant: int) -> Story:
+        """Return a story that this flow can tell within the lines allowed."""
+        teller, draw = self.flows[number], _Draws("story", number, anomalous, variant)
+        names = self.anomalous if anomalous else self.healthy
+        faults: Sequence[Fault] = self.struck if anomalous else self.faults
+        for _ in range(TRIES):
+            name = names[draw(len(names))]
+            tell = getattr(teller, name)
+            story: Story | None = tell(draw, faults[draw(len(faults))]) if name in FAULTY else tell(draw)
+            if story and len(story.lines) <= self.options.max_lines:
+                break
+        else:
+            story = teller.missing_step(draw) if anomalous else teller.plain(draw)
+        self.stories[number, anomalous, variant] = story
+        return story
 
-    def recover(self, step: Step) -> None:
-        """The call is repeated and succeeds: a normal request."""
-        for attempt in range(1, self.rng.randint(1, 2) + 1):
-            self.say("gateway", "WARN", phrases.RETRY, service=step.service, n=attempt, quiet=True)
-        self.say("gateway", "INFO", phrases.RECOVERED, service=step.service, quiet=True)
+    def _with_noise(self, story: Story, draw: _Draws) -> tuple[list[Line], list[int]]:
+        """Strew unrelated lines over the story, as far as there is room, and move the root cause along."""
+        told, roots = list(story.lines), list(story.root_cause)
+        wanted = max(self.strewn[len(told)][draw.byte()], self.options.min_lines - len(told))
+        noise = catalog.load().noise
+        for _ in range(min(wanted, self.options.max_lines - len(told))):
+            place = 1 + draw.byte() % len(told)
+            told.insert(place, stories.line(told[place - 1].service, noise[draw.byte() % len(noise)]))
+            roots = [root + (root >= place) for root in roots]
+        return told, roots
 
-    def fall(self, step: Step, fault: Fault) -> None:
-        """Retries do not help; the transaction is rolled back, the caller gets an error, or the log just ends."""
-        for attempt in range(1, self.rng.randint(0, 2) + 1):
-            self.say("gateway", "WARN", phrases.RETRY, service=step.service, n=attempt, quiet=True)
-        ending = self.rng.random()
-        if ending < 0.75:
-            self.say(step.service, "ERROR" if ending < 0.5 else "WARN", phrases.ABORT, service=step.service, quiet=True)
-            self.say("gateway", "ERROR" if ending < 0.5 else "INFO", phrases.REJECT, status=fault.status, quiet=True)
+    def _write(
+        self, story: Story, lines: Sequence[Line], constant: Sequence[str], draw: _Draws
+    ) -> tuple[tuple[str, ...], tuple[float, ...]]:
+        """Return the text and the time of each line; the hot loop of this file."""
+        voices, gap, thousandths = self.teams[draw(len(self.teams))], draw.byte, self.thousandths
+        day = draw.byte() % DAYS
+        now = draw.long() % ((DAY_SECONDS - QUIET_SECONDS) * 1000)  # milliseconds of the day
+        midnight, date = EPOCH + day * DAY_SECONDS, self.days[day]
+        begun: dict[str, int] = {}
+        attempt, entries, times = 0, [], []
+        for told in lines:
+            voice = voices[told.service]
+            after, timed = voice.forms.get(told) or voice.form(told)
+            if timed is None:
+                now += 2 + gap()
+            else:
+                now += (pause := (2 + gap()) * timed.slow)
+                if timed.begins:
+                    begun[timed.begins] = now
+                elif timed.ends:
+                    took = str(now - begun.get(timed.ends, now - pause))
+                    after = after.replace(MS, took).replace(TOTAL, took)
+                else:
+                    attempt += timed.again
+                    waited = str(pause) if timed.slow > 1 else constant[USUAL]
+                    after = after.replace(WAIT, waited).replace(ATTEMPT, str(attempt)).replace(MS, str(pause // 3))
+            minute, rest = divmod(now, 60_000)
+            second, thousandth = divmod(rest, 1000)
+            moment = f"{date}{voice.minutes[minute]}{voice.seconds[second]}{thousandths[thousandth]}"
+            entries.append(f"{voice.prefix}{moment}{after}")
+            times.append(midnight + now / 1000)
+        # What is the same in all lines is put in at once.
+        text = "\n".join(entries)
+        for mark, value in zip(CONSTANT_MARKS, constant, strict=True):
+            if mark in text:
+                text = text.replace(mark, value)
+        return tuple(text.split("\n")), tuple(times)
 
-    def noise(self, service: str) -> None:
-        level, text = self.rng.choice(phrases.NOISE)
-        self.say(service, level, text, quiet=True)
 
-    def say(self, speaker: str, level: str, text: Text, *, quiet: bool = False, **values: object) -> None:
-        """Write one line; unless `quiet`, everyday noise may follow while there is room for it."""
-        rng = self.rng
-        self.clock += timedelta(milliseconds=rng.randint(2, 180))
-        language = self.options.language
-        phrase = text[rng.randrange(2) if language == "mixed" else int(language == "en")]
-        details = {
-            "service": speaker, "ip": f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}",
-            "port": rng.choice((3306, 6379, 8080, 9092)), "ms": rng.randint(2, 400), "slow": rng.randint(3000, 30_000),
-            "n": rng.randint(1, 9), "count": rng.randrange(50, 90_000), "code": rng.randrange(1000, 9999),
-            "money": f"{rng.randrange(100, 99_999) / 100:.2f}", "flow": f"{rng.getrandbits(48):012x}",
-        }  # fmt: skip
-        stamp = self.clock.strftime("%Y-%m-%d %H:%M:%S.") + f"{self.clock.microsecond // 1000:03d}"
-        message = phrase.format(**(details | self.values | values))
-        self.lines.append(f"{stamp} {level} [{speaker}] [{self.thread}] [traceId={self.trace}] {message}")
-        self.times.append(self.clock.timestamp())
-        self.services.append(speaker)
-        if not quiet and self.room > 0 and rng.random() < self.options.noise:
-            self.room -= 1
-            self.noise(speaker)
+def _details(draw: _Draws) -> tuple[str, ...]:
+    """Return the values of a request that are named in CONSTANT from "user" on."""
+    low, high, more = draw.long(), draw.long(), draw.long()
+    values = (
+        10_000 + high % 89_999, 1000 + more % 8999, 1 + high % 900, f"{high % 9_999}.{low % 100:02d}",
+        1000 + low % 8999, 1000 + more % 29_000, f"10.{low % 256}.{high % 256}.{1 + more % 254}",
+        f"node-{more % 40}.cluster.local", f"10.{high % 256}.{more % 256}.7:{3306 + low % 3}", 20 + low % 9000,
+        more % 100, 900 + low % 7000, 60 + high % 40, f"v1.{more % 40}.{low % 9}",
+        ("t_order", "t_stock", "t_user")[low % 3], ("/data", "/var/lib/mysql")[high % 2], f"shop-{more:08x}",
+        ("order-events", "user-notify")[low % 2], high % 9_000_000, f"{more:08x}{low:08x}", f"CP{more}", f"SF{high}",
+        f"WH{low % 9}",
+    )  # fmt: skip
+    return tuple(map(str, values))
+
+
+def _binomial(tries: int, share: float) -> list[int]:
+    """Return a table from a random byte to the number of successes."""
+    table: list[int] = []
+    total = 0.0
+    for successes in range(tries + 1):
+        total += comb(tries, successes) * share**successes * (1 - share) ** (tries - successes)
+        table += [successes] * (round(256 * total) - len(table))
+    return table
+
+
+def _spread(weights: Mapping[str, int]) -> list[str]:
+    """Return each name as often as it weighs."""
+    return [name for name, weight in weights.items() for _ in range(weight)]
+
+
+def _wanted(types: Sequence[str]) -> Mapping[str, int]:
+    """Return the anomalous stories that lead to one of the types."""
+    if not types:
+        return ANOMALOUS
+    faulty = {fault.type for fault in catalog.load().faults} & set(types)
+    return {
+        name: weight
+        for name, weight in ANOMALOUS.items()
+        if (faulty if name in FAULTY else stories.STRUCTURAL[name][0] in types)
+    }
