@@ -128,7 +128,7 @@ def compare(kind: str, folder: Path, options: argparse.Namespace) -> dict[str, d
 def main() -> int:
     """Measure, print a table, and tell by the exit code whether the goals are met."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sequences", type=int, default=30_000, help="in each file (default 30000, 30 MB)")
+    parser.add_argument("--sequences", type=int, default=20_000, help="in each file (default 20000, 25 MB)")
     parser.add_argument("--rounds", type=int, default=2, help="turns of either (default 2)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="end with one JSON object")

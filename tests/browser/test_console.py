@@ -138,3 +138,23 @@ def test_pages_fit_a_phone(page, scheme):
         page.goto(f"/admin/{path}")
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path
+
+
+def test_an_upload_is_looked_at_changed_and_imported(page: Any, tmp_path: Path, settings: Any) -> None:
+    settings.HOME = tmp_path
+    tenant = make_tenant("ours")
+    log = tmp_path / "app.log"
+    log.write_text("".join(f"2026-11-23 19:00:{n:02d} job={n % 3} 启动\n" for n in range(30)), encoding="gb18030")
+    page.goto("/admin/start/import-data/")
+    page.select_option("[name=into]", value=str(tenant.project.pk))
+    page.fill("[name=dataset]", "mine")
+    page.set_input_files("[name=file]", log)
+    page.get_by_role("button", name="Upload and look at it").click()
+    page.get_by_text("gb18030").wait_for()
+    page.fill("[name=set-session]", r"job=(\d)")
+    page.get_by_role("button", name="Look again").click()
+    page.wait_for_url("**set-session=job**")
+    assert page.locator("details.sequence").count() == 3
+    page.get_by_role("button", name="Import", exact=True).click()
+    page.wait_for_url("**/workers/run/**")
+    assert Run.objects.get(job="import-data").options["options"] == {"session": r"job=(\d)"}
