@@ -15,7 +15,7 @@ from duolog.plugins.options import OptionsError
 from duolog.plugins.types import BadRecord, LogSequence
 from logs.files import UnknownFormat, open_records
 
-FEATURES = {"info": {"features": {"verdict": {"names": ["normal", "anomaly"], "_type": "ClassLabel"}}}}
+FEATURES = {"info": {"features": {"verdict": {"names": ["anomaly", "normal"], "_type": "ClassLabel"}}}}
 SCHEMA = pa.schema({"lines": pa.list_(pa.string()), "verdict": pa.int64()}).with_metadata(
     {"huggingface": json.dumps(FEATURES)}
 )
@@ -45,7 +45,7 @@ def test_a_datasets_folder_is_read_shard_by_shard(tmp_path: Path) -> None:
     assert len({one.id for one in made}) == 40  # equal shards in different parts
     assert made[0].id.startswith("test-data-00000-of-00002-")
     assert made[1].entries == ("启动 1", "done")
-    assert [one.label for one in made[:2]] == [0, 1]  # by the names of the classes
+    assert [one.label for one in made[:2]] == [1, 0]  # by the names of the classes, not their numbers
     assert made == read(tmp_path, label="verdict")
 
 
