@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import shake_128
 from math import comb
-from typing import Literal
+from typing import Any, Literal
 
 from duolog.plugins.points import Generator
 from duolog.plugins.types import LogSequence
@@ -53,7 +53,8 @@ class Options:
     """What the shop's traffic looks like.
 
     `types` keeps only these anomaly types (empty: all). In each of `teams` deployments of the shop every service keeps
-    to one house style; `styles` narrows the choice, so that a test can use templates that training never saw.
+    to one house style. `styles` and `wordings` narrow the choice of layouts and of words, so that a test can use
+    templates that training never saw.
     """
 
     language: Literal["zh", "en", "mixed"] = "zh"
@@ -65,6 +66,7 @@ class Options:
     types: tuple[str, ...] = ()
     teams: int = 1
     styles: tuple[str, ...] = STYLE_NAMES
+    wordings: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
         for name in ("anomaly_share", "noise"):
@@ -72,14 +74,18 @@ class Options:
                 raise ValueError(f"{name} must lie between 0 and 1")
         if not 5 <= self.services <= len(SERVICES):
             raise ValueError(f"services must lie between 5 and {len(SERVICES)}")
-        if not 1 <= self.min_lines <= 15 <= self.max_lines <= 100:
-            raise ValueError("min_lines must lie between 1 and 15, max_lines between 15 and 100")
+        if not 15 <= self.max_lines <= 40:  # a story may take 15
+            raise ValueError("max_lines must lie between 15 and 40")
+        if not 1 <= self.min_lines <= self.max_lines:
+            raise ValueError("min_lines must lie between 1 and max_lines")
         if not 1 <= self.teams <= 1000:
             raise ValueError("teams must lie between 1 and 1000")
         if unknown := set(self.types) - set(anomaly_types()):
             raise ValueError(f"unknown types {', '.join(sorted(unknown))}; known are {', '.join(anomaly_types())}")
         if not self.styles or set(self.styles) - set(STYLE_NAMES):
             raise ValueError(f"styles must name some of {', '.join(STYLE_NAMES)}")
+        if not self.wordings or set(self.wordings) - {0, 1, 2}:
+            raise ValueError("wordings must name some of 0, 1, 2")
 
 
 def anomaly_types() -> dict[str, tuple[str, str]]:
@@ -120,15 +126,15 @@ class _Draws:
 class _Voice:
     """A language in a house style: what all services that log so have in common. Keeps the forms of its lines."""
 
-    def __init__(self, style: Style, language: Language) -> None:
-        self.style, self.language, self.prefix = style, language, style.prefix
+    def __init__(self, style: Style, language: Language, wordings: Sequence[int]) -> None:
+        self.style, self.language, self.wordings, self.prefix = style, language, wordings, style.prefix
         self.minutes = [f"{style.day}{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
         self.seconds = [f"{second:02d}{style.fraction}" for second in range(60)]
         self.forms: dict[Line, Form] = {}
 
     def form(self, told: Line) -> Form:
         """Compile a line: what stands after its stamp, and the line if its time matters."""
-        after = self.style.form(told.service, told.phrase, self.language, told.kind, told.callee)
+        after = self.style.form(told.service, told.phrase, self.wordings, self.language, told.kind, told.callee)
         timed = told if told.begins or told.ends or not PER_LINE.isdisjoint(told.phrase.fields) else None
         compiled = self.forms[told] = after, timed
         return compiled
@@ -150,7 +156,7 @@ class _Shop:
         self.thousandths = [f"{ms:03d}" for ms in range(1000)]
         languages: tuple[Language, ...] = LANGUAGES if options.language == "mixed" else (options.language,)
         chosen = [style for style in STYLES if style.name in options.styles]
-        voices = [_Voice(style, language) for style in chosen for language in languages]
+        voices = [_Voice(style, language, options.wordings) for style in chosen for language in languages]
         self.teams = []
         for team in range(options.teams):
             draw = _Draws("team", seed, team)
@@ -170,7 +176,7 @@ class _Shop:
             trace, str(1 + draw(20)), story.path, str(story.status), str(draw.long()), *self.details[draw(VARIANTS)]
         )  # fmt: skip
         entries, times = self._write(story, lines, constant, draw)
-        meta = {
+        meta: dict[str, Any] = {
             "services": story.services,
             "trace_id": trace,
             "language": self.options.language,

@@ -1,8 +1,8 @@
 """What happens to a request, as a sequence of lines to be told: healthy stories, and anomalous ones.
 
 The label belongs to the story, never to a line: for each way to go wrong there is a healthy story with the same lines
-in another order, or with one line more. A fault recovers or does not; a call is repeated where that is harmless or where
-it is not; two steps change places where they are independent or where one needs the other.
+in another order, or with one line more. A fault recovers or does not; a call is repeated where that does no harm, or
+where it does; two steps change places where they are independent, or where one needs the other.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ logs whose templates it never saw.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -16,8 +17,8 @@ QUOTED = frozenset({"session", "peer", "ip", "host", "table", "volume", "pod", "
 """Fields that are no numbers, and so are quoted where the style quotes."""
 CONSTANT = (
     "trace", "thread", "path", "status", "order", "user", "sku", "count", "money", "code", "usual", "ip", "host",
-    "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset", "session", "coupon",
-    "waybill", "warehouse",
+    "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset", "session",
+    "coupon", "waybill", "warehouse",
 )  # fmt: skip
 """Values that stay the same throughout a request; the others belong to a line."""
 MARKS = {name: chr(0x80 + place) for place, name in enumerate((*CONSTANT, "ms", "total", "wait", "attempt"))}
@@ -55,13 +56,14 @@ class Style:
     opening: str = ""
     closing: str = ""
 
-    def form(self, service: str, phrase: Phrase, language: Language, kind: str, callee: str) -> str:
+    def form(
+        self, service: str, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str, callee: str
+    ) -> str:
         """Return a line without its stamp, a MARK standing for each value; `prefix` goes before the stamp.
 
-        `kind` is start, done (both of an operation) or say.
+        The style prefers one of the `wordings`. `kind` is start, done (both of an operation) or say.
         """
-        wordings = getattr(phrase, language)
-        message = wordings[_number(self.name, phrase.en[0]) % len(wordings)]
+        message = getattr(phrase, language)[wordings[_number(self.name, phrase.en[0]) % len(wordings)]]
         if kind != "say":
             message = getattr(self, kind)[language == "en"].format(op=message)
         fields = [*phrase.fields, *(["ms"] if kind == "done" else [])]
