@@ -62,6 +62,7 @@ def test_evaluate_a_file_gives_the_same_figures_and_stores_nothing(
     shop: dict[str, Any], ask: Any, tmp_path: Path
 ) -> None:
     stored = ask("evaluate", "--dataset", "shop:train")
+    assert stored["leakage"] == 1  # all of it was learned
     part = Split.objects.get(name="train")
     rows = Sequence.objects.filter(pk__in=part.sequence_ids).prefetch_related("labels")
     file = tmp_path / "train.jsonl"
@@ -74,7 +75,7 @@ def test_evaluate_a_file_gives_the_same_figures_and_stores_nothing(
     )
     before = Dataset.objects.count(), Run.objects.count()
     measured = ask("evaluate", "--file", file)
-    for name in ("f1", "precision", "recall", "sequences", "anomalous"):
+    for name in ("f1", "precision", "recall", "sequences", "anomalous", "leakage"):
         assert measured[name] == stored[name]
     assert (Dataset.objects.count(), Run.objects.count()) == before
 
