@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import shake_128
-from math import comb
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from duolog.plugins.points import Generator
 from duolog.plugins.types import LogSequence
 from training.generators.shop import catalog, stories
 from training.generators.shop.catalog import LANGUAGES, SERVICES, Fault, Language
+from training.generators.shop.draws import Draws, binomial, details
 from training.generators.shop.stories import Line, Story, Teller
 from training.generators.shop.styles import CONSTANT, MARKS, STYLE_NAMES, STYLES, Style
 
 EPOCH = 1_767_571_200  # 2026-01-05 00:00:00 UTC
 DAYS, DAY_SECONDS = 90, 86_400
 QUIET_SECONDS = 1200  # before midnight: no request crosses it
-DRAWS = 256  # bytes, more than the longest sequence takes
 VARIANTS = 512  # of the stories of a flow, and of the details of a request
 TRIES = 4
 MS, TOTAL, WAIT, ATTEMPT = (MARKS[name] for name in ("ms", "total", "wait", "attempt"))
@@ -101,29 +99,12 @@ class Microservices(Generator):
 
     def generate(self, count: int, seed: int) -> Iterator[LogSequence]:
         """Yield `count` sequences; the same seed and options give the same text on any machine."""
-        shop = _Shop(self.options, seed)
+        shop = Shop(self.options, seed)
         for number in range(count):
             yield shop.tell(number)
 
 
-class _Draws:
-    """The randomness of one sequence: bytes from SHAKE-128 of seed and number, equal on any machine."""
-
-    __slots__ = ("byte",)
-
-    def __init__(self, *key: object) -> None:
-        self.byte = iter(shake_128("/".join(map(str, key)).encode()).digest(DRAWS)).__next__
-
-    def __call__(self, below: int) -> int:
-        """Return a number below `below`, which is small beside 65,536."""
-        return (self.byte() << 8 | self.byte()) % below
-
-    def long(self) -> int:
-        """Return 32 bits."""
-        return self.byte() << 24 | self.byte() << 16 | self.byte() << 8 | self.byte()
-
-
-class _Voice:
+class Voice:
     """A language in a house style: what all services that log so have in common. Keeps the forms of its lines."""
 
     def __init__(self, style: Style, language: Language, wordings: Sequence[int]) -> None:
@@ -131,6 +112,10 @@ class _Voice:
         self.minutes = [f"{style.day}{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
         self.seconds = [f"{second:02d}{style.fraction}" for second in range(60)]
         self.forms: dict[Line, Form] = {}
+
+    def message(self, told: Line) -> str:
+        """Return the words of a line, without its fields."""
+        return self.style.message(told.phrase, self.wordings, self.language, told.kind, told.callee)
 
     def form(self, told: Line) -> Form:
         """Compile a line: what stands after its stamp, and the line if its time matters."""
@@ -140,7 +125,17 @@ class _Voice:
         return compiled
 
 
-class _Shop:
+class Request(NamedTuple):
+    """A sequence and the plan behind it: its story, and of each line (noise too) what was to be told, and by whom."""
+
+    sequence: LogSequence
+    story: Story
+    lines: Sequence[Line]
+    voices: Mapping[str, Voice]
+    values: Sequence[str]  # in the order of CONSTANT
+
+
+class Shop:
     """Tells requests under one set of options. Stories and details of requests recur, so they are made once."""
 
     def __init__(self, options: Options, seed: int) -> None:
@@ -156,26 +151,31 @@ class _Shop:
         self.thousandths = [f"{ms:03d}" for ms in range(1000)]
         languages: tuple[Language, ...] = LANGUAGES if options.language == "mixed" else (options.language,)
         chosen = [style for style in STYLES if style.name in options.styles]
-        voices = [_Voice(style, language, options.wordings) for style in chosen for language in languages]
+        voices = [Voice(style, language, options.wordings) for style in chosen for language in languages]
         self.teams = []
         for team in range(options.teams):
-            draw = _Draws("team", seed, team)
+            draw = Draws("team", seed, team)
             self.teams.append({service: voices[draw(len(voices))] for service in SERVICES})
         self.stories: dict[tuple[int, bool, int], Story] = {}
-        self.details = [_details(_Draws("details", number)) for number in range(VARIANTS)]
-        self.strewn = [_binomial(length, options.noise) for length in range(options.max_lines + 1)]
+        self.details = [details(Draws("details", number)) for number in range(VARIANTS)]
+        self.strewn = [binomial(length, options.noise) for length in range(options.max_lines + 1)]
 
     def tell(self, number: int) -> LogSequence:
         """Return one sequence."""
-        draw = _Draws(self.seed, number)
+        draw = Draws(self.seed, number)
         slot = draw(len(self.flows)), draw(65_536) < self.anomalies, draw(VARIANTS)
         story = self.stories.get(slot) or self._story(*slot)
+        return self.request(f"seq_{self.seed}_{number:07d}", story, draw).sequence
+
+    def request(self, name: str, story: Story, draw: Draws) -> Request:
+        """Tell a story, which has no more lines than are allowed, as the sequence with the id `name`."""
         lines, roots = self._with_noise(story, draw)
         trace = f"{draw.long():08x}{draw.long():08x}"
         constant = (
             trace, str(1 + draw(20)), story.path, str(story.status), str(draw.long()), *self.details[draw(VARIANTS)]
         )  # fmt: skip
-        entries, times = self._write(story, lines, constant, draw)
+        voices = self.teams[draw(len(self.teams))]
+        entries, times = self._write(voices, lines, constant, draw)
         meta: dict[str, Any] = {
             "services": story.services,
             "trace_id": trace,
@@ -185,11 +185,12 @@ class _Shop:
         }
         if story.type:
             meta["category"], meta["root_cause"] = story.category, roots
-        return LogSequence(f"seq_{self.seed}_{number:07d}", entries, int(slot[1]), story.type or None, times, meta)
+        sequence = LogSequence(name, entries, int(bool(story.type)), story.type or None, times, meta)
+        return Request(sequence, story, lines, voices, constant)
 
     def _story(self, number: int, anomalous: bool, variant: int) -> Story:
         """Return a story that this flow can tell within the lines allowed."""
-        teller, draw = self.flows[number], _Draws("story", number, anomalous, variant)
+        teller, draw = self.flows[number], Draws("story", number, anomalous, variant)
         names = self.anomalous if anomalous else self.healthy
         faults: Sequence[Fault] = self.struck if anomalous else self.faults
         for _ in range(TRIES):
@@ -203,7 +204,7 @@ class _Shop:
         self.stories[number, anomalous, variant] = story
         return story
 
-    def _with_noise(self, story: Story, draw: _Draws) -> tuple[list[Line], list[int]]:
+    def _with_noise(self, story: Story, draw: Draws) -> tuple[list[Line], list[int]]:
         """Strew unrelated lines over the story, as far as there is room, and move the root cause along."""
         told, roots = list(story.lines), list(story.root_cause)
         wanted = max(self.strewn[len(told)][draw.byte()], self.options.min_lines - len(told))
@@ -215,10 +216,10 @@ class _Shop:
         return told, roots
 
     def _write(
-        self, story: Story, lines: Sequence[Line], constant: Sequence[str], draw: _Draws
+        self, voices: Mapping[str, Voice], lines: Sequence[Line], constant: Sequence[str], draw: Draws
     ) -> tuple[tuple[str, ...], tuple[float, ...]]:
         """Return the text and the time of each line; the hot loop of this file."""
-        voices, gap, thousandths = self.teams[draw(len(self.teams))], draw.byte, self.thousandths
+        gap, thousandths = draw.byte, self.thousandths
         day = draw.byte() % DAYS
         now = draw.long() % ((DAY_SECONDS - QUIET_SECONDS) * 1000)  # milliseconds of the day
         midnight, date = EPOCH + day * DAY_SECONDS, self.days[day]
@@ -251,31 +252,6 @@ class _Shop:
             if mark in text:
                 text = text.replace(mark, value)
         return tuple(text.split("\n")), tuple(times)
-
-
-def _details(draw: _Draws) -> tuple[str, ...]:
-    """Return the values of a request that are named in CONSTANT from "user" on."""
-    low, high, more = draw.long(), draw.long(), draw.long()
-    values = (
-        10_000 + high % 89_999, 1000 + more % 8999, 1 + high % 900, f"{high % 9_999}.{low % 100:02d}",
-        1000 + low % 8999, 1000 + more % 29_000, f"10.{low % 256}.{high % 256}.{1 + more % 254}",
-        f"node-{more % 40}.cluster.local", f"10.{high % 256}.{more % 256}.7:{3306 + low % 3}", 20 + low % 9000,
-        more % 100, 900 + low % 7000, 60 + high % 40, f"v1.{more % 40}.{low % 9}",
-        ("t_order", "t_stock", "t_user")[low % 3], ("/data", "/var/lib/mysql")[high % 2], f"shop-{more:08x}",
-        ("order-events", "user-notify")[low % 2], high % 9_000_000, f"{more:08x}{low:08x}", f"CP{more}", f"SF{high}",
-        f"WH{low % 9}",
-    )  # fmt: skip
-    return tuple(map(str, values))
-
-
-def _binomial(tries: int, share: float) -> list[int]:
-    """Return a table from a random byte to the number of successes."""
-    table: list[int] = []
-    total = 0.0
-    for successes in range(tries + 1):
-        total += comb(tries, successes) * share**successes * (1 - share) ** (tries - successes)
-        table += [successes] * (round(256 * total) - len(table))
-    return table
 
 
 def _spread(weights: Mapping[str, int]) -> list[str]:

@@ -59,19 +59,25 @@ class Style:
     def form(
         self, service: str, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str, callee: str
     ) -> str:
-        """Return a line without its stamp, a MARK standing for each value; `prefix` goes before the stamp.
-
-        The style prefers one of the `wordings`. `kind` is start, done (both of an operation) or say.
-        """
-        message = getattr(phrase, language)[wordings[_number(self.name, phrase.en[0]) % len(wordings)]]
-        if kind != "say":
-            message = getattr(self, kind)[language == "en"].format(op=message)
+        """Return a line without its stamp, a MARK standing for each value; `prefix` goes before the stamp."""
         fields = [*phrase.fields, *(["ms"] if kind == "done" else [])]
         return self.layout.format(
             trace=MARKS["trace"], thread=MARKS["thread"], service=service,
             level=self.levels.get(phrase.level, phrase.level),
-            message=message.replace("{callee}", callee), fields=self._fields(fields),
+            message=self.message(phrase, wordings, language, kind, callee), fields=self._fields(fields),
         )  # fmt: skip
+
+    def message(
+        self, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str = "say", callee: str = ""
+    ) -> str:
+        """Return the words of a phrase: the style prefers one of the `wordings`.
+
+        `kind` is start, done (both of an operation) or say.
+        """
+        text: str = getattr(phrase, language)[wordings[_number(self.name, phrase.en[0]) % len(wordings)]]
+        if kind != "say":
+            text = getattr(self, kind)[language == "en"].format(op=text)
+        return text.replace("{callee}", callee)
 
     def _fields(self, fields: list[str]) -> str:
         shown = []
