@@ -14,10 +14,10 @@ import polars as pl
 
 MASK = "<*>"
 
-B = r"(?-u:\b)"
+B = r"(?-u:\b)"  # a Unicode boundary would put the regex engine on its slow path at the first Chinese character
 HEX = "[0-9a-fA-F]"
 CLOCK = r"[0-9]{1,2}[:.][0-9]{1,2}[:.][0-9]{1,2}(?:[.,:][0-9]+)?"
-ZONE = r"(?: ?(?:UTC|GMT|CST|Z\b|[-+][0-9]{2}:?[0-9]{2}\b))?"
+ZONE = rf"(?: ?(?:UTC|GMT|CST|Z{B}|[-+][0-9]{{2}}:?[0-9]{{2}}{B}))?"
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 
 # The first alternative that fits at a place wins, so the more specific ones stand first.
