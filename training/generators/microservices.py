@@ -131,6 +131,7 @@ class Request(NamedTuple):
     sequence: LogSequence
     story: Story
     lines: Sequence[Line]
+    roots: Sequence[int]
     voices: Mapping[str, Voice]
     values: Sequence[str]  # in the order of CONSTANT
 
@@ -144,7 +145,7 @@ class Shop:
         self.flows = [Teller(flow) for flow in catalog.load().flows if flow.services <= here]
         self.faults = catalog.load().faults
         self.struck = [fault for fault in self.faults if not options.types or fault.type in options.types]
-        self.healthy, self.anomalous = _spread(HEALTHY), _spread(_wanted(options.types))
+        self.healthy, self.anomalous = spread(HEALTHY), spread(wanted(options.types))
         self.anomalies = int(options.anomaly_share * 65_536)
         first = datetime.fromtimestamp(EPOCH, UTC).date()
         self.days = [(first + timedelta(days=day)).isoformat() for day in range(DAYS)]
@@ -186,7 +187,7 @@ class Shop:
         if story.type:
             meta["category"], meta["root_cause"] = story.category, roots
         sequence = LogSequence(name, entries, int(bool(story.type)), story.type or None, times, meta)
-        return Request(sequence, story, lines, voices, constant)
+        return Request(sequence, story, lines, roots, voices, constant)
 
     def _story(self, number: int, anomalous: bool, variant: int) -> Story:
         """Return a story that this flow can tell within the lines allowed."""
@@ -207,9 +208,9 @@ class Shop:
     def _with_noise(self, story: Story, draw: Draws) -> tuple[list[Line], list[int]]:
         """Strew unrelated lines over the story, as far as there is room, and move the root cause along."""
         told, roots = list(story.lines), list(story.root_cause)
-        wanted = max(self.strewn[len(told)][draw.byte()], self.options.min_lines - len(told))
+        strewn = max(self.strewn[len(told)][draw.byte()], self.options.min_lines - len(told))
         noise = catalog.load().noise
-        for _ in range(min(wanted, self.options.max_lines - len(told))):
+        for _ in range(min(strewn, self.options.max_lines - len(told))):
             place = 1 + draw.byte() % len(told)
             told.insert(place, stories.line(told[place - 1].service, noise[draw.byte() % len(noise)]))
             roots = [root + (root >= place) for root in roots]
@@ -254,12 +255,12 @@ class Shop:
         return tuple(text.split("\n")), tuple(times)
 
 
-def _spread(weights: Mapping[str, int]) -> list[str]:
+def spread(weights: Mapping[str, int]) -> list[str]:
     """Return each name as often as it weighs."""
     return [name for name, weight in weights.items() for _ in range(weight)]
 
 
-def _wanted(types: Sequence[str]) -> Mapping[str, int]:
+def wanted(types: Sequence[str]) -> Mapping[str, int]:
     """Return the anomalous stories that lead to one of the types."""
     if not types:
         return ANOMALOUS
