@@ -2,9 +2,9 @@
 
 A keyword rule, a bag of lines (TF-IDF + logistic regression) and the sequence model learn from the same generated
 sequences, choose their threshold on the same validation part and are measured on the same test part, split 8 : 1 : 1.
-Then the model is trained on sequences told in two thirds of the wordings, by several teams, and measured on sequences
-told in the last third: not one masked line of that test stands in its training. The figures hold for --count 8000
---epochs 4; the small default shows that it runs.
+Then the model is trained on the logs of many deployments of the shop and measured on another one, whose services log
+in house styles of their own: not one masked line of that test stands in its training. The figures hold for
+--count 8000 --epochs 4; the small default shows that it runs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,19 +55,17 @@ def generate(options: argparse.Namespace) -> Parts:
     return train, validation, test
 
 
-def reworded(options: argparse.Namespace) -> Parts:
-    """Return parts of which the test is told in words that the others never use."""
-    seen, new = (
-        Microservices(Options(language=options.language, teams=options.teams, wordings=wordings))
-        for wordings in ((0, 1), (2,))
-    )
+def unseen(options: argparse.Namespace) -> Parts:
+    """Return parts of which validation and test come from two deployments whose templates training never saw."""
     tenth = options.count // 10
-    made = list(seen.generate(options.count - tenth, options.seed))
-    test = list(new.generate(options.count, options.seed))[-tenth:]
-    shared = {line for one in made for line in mask(one.entries)} & {line for one in test for line in mask(one.entries)}
-    if shared:
-        raise SystemExit(f"{len(shared)} templates of the test stand in training, such as {min(shared)}")
-    return made[:-tenth], made[-tenth:], test
+    test, validation = (
+        list(Microservices(Options(language=options.language)).generate(tenth, options.seed + 1 + other))
+        for other in range(2)
+    )
+    taken = {line for one in test + validation for line in mask(one.entries)}
+    many = Microservices(Options(language=options.language, teams=options.teams)).generate(10**9, options.seed)
+    others = (one for one in many if taken.isdisjoint(mask(one.entries)))
+    return list(islice(others, options.count - 2 * tenth)), validation, test
 
 
 def labels(sequences: list[LogSequence]) -> NDArray[np.int64]:
@@ -122,21 +121,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=600, help="sequences (default 600; the figures: 8000)")
     parser.add_argument("--epochs", type=int, default=2, help="of each training stage (default 2; the figures: 4)")
-    parser.add_argument("--teams", type=int, default=8, help="that tell the reworded sequences (default 8)")
+    parser.add_argument(
+        "--teams", type=int, default=12, help="deployments to learn from for unseen templates (default 12)"
+    )
     parser.add_argument("--language", choices=["zh", "en", "mixed"], default="zh")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
 
     vectors = VectorStore(Bert())
-    parts, unseen = generate(options), reworded(options)
+    parts, new = generate(options), unseen(options)
     rows = {
         "keyword_f1": (keyword(parts), 0.75, False),
         "bag_of_lines_f1": (bag(parts, words=False), 0.90, False),
         "bag_of_word_pairs_f1": (bag(parts, words=True), 0.90, False),
         "model_f1": (sequence_model(parts, vectors, options), 0.95, True),
-        "bag_of_lines_f1_unseen_templates": (bag(unseen, words=False), 0.90, False),
-        "model_f1_unseen_templates": (sequence_model(unseen, vectors, options), 0.92, True),
+        "bag_of_lines_f1_unseen_templates": (bag(new, words=False), 0.90, False),
+        "model_f1_unseen_templates": (sequence_model(new, vectors, options), 0.92, True),
     }
     figures = {}
     print(f"{len(parts[0])} sequences to learn from, {len(parts[2])} to test, {options.language}, seed {options.seed}")
@@ -150,9 +151,8 @@ def main() -> int:
         )
     speed = rate(options)
     figures["sequences_per_second"] = {"figure": round(speed), "goal": 20_000, "met": speed >= 20_000}
-    print(
-        f"{'sequences_per_second (one core)':<36}{speed:>8,.0f}{'':>27}  >= 20000: {'met' if speed >= 2e4 else 'MISSED'}"
-    )
+    verdict = "met" if speed >= 20_000 else "MISSED"
+    print(f"{'sequences_per_second (one core)':<36}{speed:>8,.0f}{'':>27}  >= 20000: {verdict}")
     if options.json:
         print(json.dumps(figures))
     return 0 if all(row["met"] for row in figures.values()) else 1

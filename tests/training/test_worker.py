@@ -19,7 +19,7 @@ def test_from_generated_logs_to_findings(worker: None, until) -> None:
         asked = {"dataset": dataset, "count": count, "seed": count, "options": {"language": "en", **options}}
         perform(job="generate", options=asked)
 
-    generate("quiet", 100, anomaly_share=0, recovered_share=0)
+    generate("quiet", 100, anomaly_share=0)
     generate("shop", 40, anomaly_share=0.5)
     fitted = perform(job="fit-detector", options={"dataset": "quiet", "detector": "neighbours"})
     scanned = perform(job="scan", options={"dataset": "shop"})
