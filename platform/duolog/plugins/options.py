@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import msgspec
 
@@ -19,16 +19,22 @@ class OptionsError(ValueError):
 def build(cls: type[T], values: Mapping[str, Any]) -> T:
     """Return `cls` filled from `values`; raise OptionsError on unknown names, wrong types or a failed check.
 
-    Strings are converted to the field's type, so that `{"epochs": "3"}` of a form or command line works.
+    Strings are converted to the field's type, so that `{"epochs": "3"}` of a form or command line works; where a tuple
+    is wanted, commas separate its members.
     """
-    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = get_type_hints(cls)
     for name in values:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(fields))}"
             raise OptionsError(f"unknown option {name!r}; {hint}")
+    members = {
+        name: [member.strip() for member in value.split(",")]
+        for name, value in values.items()
+        if isinstance(value, str) and get_origin(fields[name]) is tuple
+    }
     try:
-        return msgspec.convert(dict(values), type=cls, strict=False)
+        return msgspec.convert({**values, **members}, type=cls, strict=False)
     except (msgspec.ValidationError, ValueError) as error:
         raise OptionsError(str(error)) from error
 
