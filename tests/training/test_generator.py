@@ -111,6 +111,8 @@ def test_wordings_that_are_kept_apart_share_no_template():
 
 def test_knobs_do_what_they_say():
     assert {s.type for s in make(types=("超时异常", "流程乱序")) if s.label} == {"超时异常", "流程乱序"}
+    for type_ in anomaly_types():  # also in the smallest shop
+        assert {s.type for s in make(60, types=(type_,), services=5, anomaly_share=1.0)} == {type_}
     few = {service for s in make(services=5) for service in s.meta["services"]}
     assert few == {"gateway", "user-service", "order-service", "stock-service", "payment-service"}
     assert all(s.label for s in make(anomaly_share=1.0))

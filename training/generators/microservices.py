@@ -40,7 +40,7 @@ ANOMALOUS = {
     "missing_step": 10, "wrong_order": 12, "late_step": 6, "duplicated_step": 8, "silent_failure": 10,
     "latent_slowness": 5,
 }  # fmt: skip
-"""The same for anomalous ones; one that a flow cannot tell becomes `missing_step`."""
+"""The same for anomalous ones; where a flow cannot tell one, another flow does."""
 FAULTY = frozenset(
     {"recovered", "recovered_twice", "fallback", "cascade", "no_recovery", "retry_storm", "relapse", "swallowed"}
 )
@@ -190,7 +190,7 @@ class Shop:
         return Request(sequence, story, lines, roots, voices, constant)
 
     def _story(self, number: int, anomalous: bool, variant: int) -> Story:
-        """Return a story that this flow can tell within the lines allowed."""
+        """Return a story that the flow can tell within the lines allowed; one that cannot leaves it to the next."""
         teller, draw = self.flows[number], Draws("story", number, anomalous, variant)
         names = self.anomalous if anomalous else self.healthy
         faults: Sequence[Fault] = self.struck if anomalous else self.faults
@@ -201,7 +201,8 @@ class Shop:
             if story and len(story.lines) <= self.options.max_lines:
                 break
         else:
-            story = teller.missing_step(draw) if anomalous else teller.plain(draw)
+            after = (number + 1) % len(self.flows)
+            story = self._story(after, anomalous, variant) if anomalous else teller.plain(draw)
         self.stories[number, anomalous, variant] = story
         return story
 
