@@ -17,10 +17,10 @@ from training.engine.split import content, digest
 from workers.models import Run
 
 
-def test_generate_says_what_it_added_and_doubles_nothing(shop: dict[str, Any], ask: Any) -> None:
+def test_generate_says_what_it_added_and_doubles_nothing(shop: Any, ask: Any, generate: list[str]) -> None:
     assert shop["generate"]["sequences"] == 300
     assert 0 < shop["generate"]["anomalous"] < 300
-    again = ask("generate", "--count", 300, "--seed", 3, "--language", "en", "--dataset", "shop")
+    again = ask(*generate, "--count", 300, "--dataset", "shop")
     assert (again["sequences"], again["duplicates"]) == (0, 300)
 
 
@@ -39,7 +39,7 @@ def test_train_ends_with_the_model_and_how_good_it_is(shop: dict[str, Any]) -> N
     assert Run.objects.get(pk=answer["run"]).job == "fit-detector"
     assert answer["metrics"]["f1"] > 0.9
     version = ModelVersion.objects.get(name="shop-moe")
-    assert version.options["epochs"] == 2
+    assert version.options["epochs"] == 4
     assert version.distribution == "duolog"
     assert version.aliases.get().alias == "champion"
     parts = {part.name: part.sha256 for part in Split.objects.exclude(name="test")}
@@ -80,8 +80,8 @@ def test_evaluate_a_file_gives_the_same_figures_and_stores_nothing(
     assert (Dataset.objects.count(), Run.objects.count()) == before
 
 
-def test_train_makes_a_split_where_there_is_none_and_says_so(shop: dict[str, Any], capsys: Any) -> None:
-    call_command("generate", "--count", "60", "--language", "en", "--seed", "3", "--dataset", "small")
+def test_train_makes_a_split_where_there_is_none_and_says_so(shop: Any, generate: list[str]) -> None:
+    call_command(*generate, "--count", "60", "--dataset", "small")
     out, err = io.StringIO(), io.StringIO()
     call_command("train", "--dataset", "small", "--set", "epochs=1", "--name", "tiny", "--wait", stdout=out, stderr=err)
     assert "80/10/10" in err.getvalue()
