@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def write(dataset: Dataset, stream: BinaryIO, *, format: str, part: str | None =
     plugin = _format(format)
     if type(plugin).write is Format.write:
         raise JobFailed(gettext("format %(format)s can only be read") % {"format": format})
-    return cast(int, guard.call(plugin, "write", _without_keys(datasets.read(dataset, part)), stream))
+    return cast(int, guard.call(plugin, "write", sequences(dataset, part), stream))
 
 
 def export(
@@ -168,19 +168,30 @@ def export(
     Raises JobFailed where the file is there already, unless `force` says to replace it.
     """
     place = folder / filename(dataset, format, part)
-    if place.exists() and not force:
-        raise JobFailed(gettext("%(file)s is there already; --force replaces it") % {"file": place})
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_to_replace([] if force else [place])
+    return place, whole(place, lambda stream: write(dataset, stream, format=format, part=part))
+
+
+def refuse_to_replace(places: Iterable[Path]) -> None:
+    """Raise JobFailed for the first of the files that is there already."""
+    for place in places:
+        if place.exists():
+            raise JobFailed(gettext("%(file)s is there already; --force replaces it") % {"file": place})
+
+
+def whole(place: Path, fill: Callable[[BinaryIO], int]) -> int:
+    """Write a file whole or not at all, and return what `fill` does."""
+    place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         with unfinished.open("wb") as stream:
-            count = write(dataset, stream, format=format, part=part)
+            count = fill(stream)
             stream.flush()
             os.fsync(stream.fileno())
         unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
-    return place, count
+    return count
 
 
 def _format(name: str) -> Format:
@@ -190,7 +201,7 @@ def _format(name: str) -> Format:
         raise JobFailed(str(error)) from error
 
 
-def _without_keys(sequences: Iterator[LogSequence]) -> Iterator[LogSequence]:
-    """Leave out the primary key, which means nothing elsewhere."""
-    for sequence in sequences:
+def sequences(dataset: Dataset, part: str | None = None) -> Iterator[LogSequence]:
+    """Yield what is to be written: sequences without their primary key, which means nothing elsewhere."""
+    for sequence in datasets.read(dataset, part):
         yield dataclasses.replace(sequence, meta={key: value for key, value in sequence.meta.items() if key != "pk"})

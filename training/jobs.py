@@ -23,17 +23,23 @@ from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
 
+KINDS = {"sequences": "microservices", "analysis": "incidents"}
+"""What can be generated, and the plugin that does it."""
 SLUG = re.compile(r"[-\w]{0,50}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class GenerateOptions:
-    """How many sequences which generator plugin shall add to which dataset; `options` are the plugin's own."""
+    """How many sequences of which kind to add to which dataset.
+
+    `generator` names another plugin than that of the kind; `options` are the plugin's own.
+    """
 
     dataset: str
     count: int
     seed: int = 0
-    generator: str = "microservices"
+    kind: Literal["sequences", "analysis"] = "sequences"
+    generator: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,10 +53,11 @@ class Generate(Job[GenerateOptions]):
 
     def run(self, options: GenerateOptions, ctx: RunContext) -> Finish:
         """Generate straight into the staging table."""
-        plugin = cast(Generator, registry.create("duolog.generators", options.generator, options.options))
+        name = options.generator or KINDS[options.kind]
+        plugin = cast(Generator, registry.create("duolog.generators", name, options.options))
         ctx.stage(gettext("generating"), total=options.count)
         records = guard.call(plugin, "generate", options.count, options.seed)
-        origin = f"{options.generator} seed={options.seed}"
+        origin = f"{name} seed={options.seed}"
         staged = ingest.stage(records, source=Label.Source.GENERATOR, origin=origin, ctx=ctx)
 
         def finish() -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -80,6 +80,38 @@ def elements(stream: BinaryIO) -> Iterator[Row]:
             return
         yield number, buffer[position:end]
         position = end
+
+
+def objects(stream: BinaryIO) -> Iterator[tuple[int, bytes, dict[str, Any]] | BadRecord]:
+    """Yield (number, JSON, fields) of the objects of an array or, where none begins, of JSON lines."""
+    first = stream.read(1)
+    while first.isspace():
+        first = stream.read(1)
+    whole = cast(BinaryIO, _Put(first, stream))
+    for row in elements(whole) if first == b"[" else lines(whole):
+        if isinstance(row, BadRecord):
+            yield row
+        else:
+            fields = decode(*row)
+            yield fields if isinstance(fields, BadRecord) else (*row, fields)
+
+
+class _Put:
+    """A stream with its first byte put back."""
+
+    def __init__(self, first: bytes, stream: BinaryIO) -> None:
+        self._first, self._stream = first, stream
+
+    def read(self, size: int) -> bytes:
+        return self._take() or self._stream.read(size)
+
+    def readline(self, size: int) -> bytes:
+        first = self._take()
+        return first + self._stream.readline(size - len(first)) if size > len(first) else first
+
+    def _take(self) -> bytes:
+        first, self._first = self._first, b""
+        return first
 
 
 def _element(buffer: bytes, start: int, stream: BinaryIO) -> tuple[bytes, int, int]:

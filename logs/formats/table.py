@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, BinaryIO
@@ -79,6 +79,16 @@ class Csv(Format):
             lists = (_text(one.entries), _text(one.times) if one.times else "", _text(one.meta) if one.meta else "")
             table.writerow((one.id, label, one.type or "", *lists))
         return count
+
+
+def write_rows(rows: Iterable[Mapping[str, str]], columns: Sequence[str], stream: BinaryIO) -> int:
+    """Write a table of other columns than ours, with a header, and return the number of its rows."""
+    table = csv.DictWriter(_Encoded(stream), columns)
+    table.writeheader()
+    count = 0
+    for count, row in enumerate(rows, 1):
+        table.writerow(row)
+    return count
 
 
 def _delimiter(line: str) -> str:

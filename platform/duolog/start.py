@@ -121,19 +121,38 @@ class GenerateForm(IntoDataset):
     title = _("Generate sample logs")
     button = _("Generate")
 
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        choices=[
+            ("sequences", _("sequences, to train a detector")),
+            ("analysis", _("analysis: incidents explained, for the large model")),
+        ],
+        widget=UnfoldAdminSelectWidget(),
+    )
     count = number_field(_("Sequences"), 8000, 1)
     language = forms.ChoiceField(
         label=_("Language"),
-        choices=[("mixed", _("mixed")), ("zh", _("Chinese")), ("en", _("English"))],
+        choices=[
+            ("mixed", _("mixed")),
+            ("zh", _("Chinese")),
+            ("en", _("English")),
+            ("pairs", _("pairs: each incident in Chinese and in English (analysis only)")),
+        ],
         widget=UnfoldAdminSelectWidget(),
     )
     seed = number_field(_("Seed"), 0, help_text=SEED_HELP)
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse pairs where nothing is explained."""
+        data = super().clean() or {}
+        if data.get("language") == "pairs" and data.get("kind") == "sequences":
+            self.add_error("language", _("Only analysis sets come in pairs."))
+        return data
+
     def options(self) -> dict[str, Any]:
         """Pass the language to the generator."""
-        data = self.cleaned_data
-        language = {"language": data["language"]}
-        return {"dataset": data["dataset"], "count": data["count"], "seed": data["seed"], "options": language}
+        asked = {name: self.cleaned_data[name] for name in ("dataset", "count", "seed", "kind")}
+        return {**asked, "options": {"language": self.cleaned_data["language"]}}
 
 
 class SplitForm(OnDataset):

@@ -126,7 +126,8 @@ def test_the_sample_browser_searches_and_filters(browser, ours):
 @pytest.mark.parametrize(
     ("job", "data"),
     [
-        ("generate", {"dataset": "new", "count": 5, "seed": 0, "language": "zh"}),
+        ("generate", {"dataset": "new", "count": 5, "seed": 0, "kind": "sequences", "language": "zh"}),
+        ("generate", {"dataset": "new", "count": 5, "seed": 0, "kind": "analysis", "language": "pairs"}),
         ("split", {"strategy": "template", "train": 2, "validation": 1, "test": 0, "seed": 0}),
         ("fit-detector", {"detector": "moe"}),
         ("scan", {}),

@@ -9,7 +9,10 @@ import pytest
 from duolog.plugins import registry
 from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance
 from duolog.plugins.types import LogSequence
+from logs.formats.alpaca import Alpaca
 from logs.formats.bgl import Bgl
+from logs.formats.chat import Chat
+from logs.formats.classification import Classification
 from logs.formats.columnar import Parquet
 from logs.formats.hdfs import Hdfs
 from logs.formats.jsonl import Jsonl
@@ -17,6 +20,7 @@ from logs.formats.seed import Seed
 from logs.formats.table import Csv
 from logs.formats.text import Text
 from logs.formats.training import Training
+from training.generators.incidents import Incidents
 from training.generators.microservices import Microservices
 
 ROWS = (
@@ -66,6 +70,28 @@ class TestCsvOfLines(FormatConformance):
     sample = "trace_id;level;message\na;INFO;启动\nb;INFO;up\na;ERROR;超时\n".encode()
 
 
+class TestClassification(FormatConformance):
+    plugin = Classification
+    sample = (
+        '[{"sequence_id": "a", "log_sequence": "一\\n二", "label": "异常", "category": "网络", '
+        '"anomaly_type": "超时异常", "severity": "high", "root_cause_lines": [2], '
+        '"explanation": "第2行", "recommendations": ["查"]}]'
+    ).encode()
+
+
+class TestAlpaca(FormatConformance):
+    plugin = Alpaca
+    sample = '[{"instruction": "判断：", "input": "1: 一\\n2: 二", "output": "结论：异常"}]'.encode()
+
+
+class TestChat(FormatConformance):
+    plugin = Chat
+    sample = (
+        b'{"messages": [{"role": "user", "content": "Judge:\\n1: a\\n2: b"}, '
+        b'{"role": "assistant", "content": "Verdict: normal"}]}\n'
+    )
+
+
 class TestParquet(FormatConformance):
     plugin = Parquet
     sample = _parquet()
@@ -100,6 +126,15 @@ class TestLength(DetectorConformance):
 @pytest.mark.parametrize("language", ["zh", "en", "mixed"])
 class TestMicroservices(GeneratorConformance):
     plugin = Microservices
+
+    @pytest.fixture(autouse=True)
+    def _speak(self, language: str) -> None:
+        self.options = {"language": language}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("language", ["zh", "en", "mixed", "pairs"])
+class TestIncidents(GeneratorConformance):
+    plugin = Incidents
 
     @pytest.fixture(autouse=True)
     def _speak(self, language: str) -> None:
