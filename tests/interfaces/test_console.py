@@ -145,6 +145,15 @@ def test_forms_queue_runs(browser, ours, job, data):
     assert answer.url == f"/admin/workers/run/{run.pk}/change/"
 
 
+def test_analysis_sets_are_generated_and_come_in_pairs(browser, ours):
+    sent = {"into": ours.project.pk, "dataset": "inc", "count": 4, "seed": 0, "kind": "analysis", "language": "pairs"}
+    client = browser("engineer")
+    assert "analysis sets" in str(client.post("/admin/start/generate/", sent | {"kind": "sequences"}).content)
+    client.post("/admin/start/generate/", sent)
+    options = Run.objects.get(job="generate", status="queued").options
+    assert (options["kind"], options["options"]) == ("analysis", {"language": "pairs"})
+
+
 def test_a_form_shows_what_the_job_refuses(browser, ours):
     sent = {"dataset": ours.dataset.pk, "strategy": "random", "train": 0, "validation": 0, "test": 3, "seed": 0}
     answer = browser("engineer").post("/admin/start/split/", sent)

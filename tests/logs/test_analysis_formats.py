@@ -125,8 +125,7 @@ def test_an_entry_with_a_line_break_stays_one() -> None:
 
 def test_an_explanation_of_another_verdict_is_not_taught() -> None:
     """A reviewer has said "normal" since: the old analysis would contradict the label."""
-    output = instruction.example(replace(ONE, label=0)).output
-    assert output == "Verdict: normal"
+    assert {example.output for example in asked(label=0).values()} == {"Verdict: normal"}
 
 
 def test_without_a_label_there_is_nothing_to_teach() -> None:
