@@ -57,8 +57,10 @@ def read(source: str, seed: int) -> tuple[str, list[LogSequence]]:
 def peer(detector: Moe, encoder: Bert, sequences: list[LogSequence]) -> NDArray[np.float64]:
     """Score with BERT over every line."""
     lines = mask([line for sequence in sequences for line in sequence.entries])
+    first: dict[str, int] = {}  # the model counts how often a line was said, so equal lines must have equal rows
+    flat = np.array([first.setdefault(line, row) for row, line in enumerate(lines)], np.int32)
     ends = accumulate((len(sequence.entries) for sequence in sequences), initial=0)
-    rows = [np.arange(start, end, dtype=np.int32) for start, end in pairwise(ends)]
+    rows = [flat[start:end] for start, end in pairwise(ends)]
     return loop.score(detector.model, rows, encoder.encode(lines), QUIET)
 
 

@@ -7,6 +7,7 @@ I inner size of an expert.
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detection.engine.config import MoEConfig
-
 
 REPEATS = 3
 """A line said more often than this before is like one said so often."""
@@ -82,8 +82,8 @@ class EncoderWithMoE(nn.Module):
     A line is what it says, where it stands, what stands right before and after it (a short convolution, which spares
     the attention the learning of "next to"), and how often it was said before (attention averages, so it cannot count).
 
-    The table and not [W, L, D] goes in: projection, query, key and value are linear in these parts, so they are computed
-    once for each distinct line of a batch, and gathered and added up, which is exact.
+    The table and not [W, L, D] goes in: projection, query, key and value are linear in these parts, so they are
+    computed once for each distinct line of a batch, and gathered and added up, which is exact.
     """
 
     mean: Tensor
@@ -120,27 +120,34 @@ class EncoderWithMoE(nn.Module):
         lengths = mask.sum(1)  # [W]
         vectors = (table - self.mean) / self.scale  # [R, D]
         places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
-        parts = (
-            (self.project(vectors), index),
-            (self.before(vectors), F.pad(index, (1, -1), value=-1)),
-            (self.after(vectors), F.pad(index, (-1, 1), value=-1)),
-            (self.repeats, _said_before(index)),
-            (places, torch.arange(len(places), device=index.device).expand_as(index)),
-        )  # each: a table [?, H], and the row of it for each line [W, L]
-        qkv = self.qkv.bias + sum(_rows(F.linear(part, self.qkv.weight), where) for part, where in parts)  # [W, L, 3H]
-        query, key, value = (part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, -1))
+        parts = [self.project(vectors), self.before(vectors), self.after(vectors), self.repeats, places]
+        first = torch.tensor([0, *accumulate(map(len, parts))][:-1], device=index.device)
+        which = torch.stack(
+            [
+                index,
+                F.pad(index, (1, -1), value=-1),
+                F.pad(index, (-1, 1), value=-1),
+                _said_before(index),
+                torch.arange(index.shape[1], device=index.device).expand_as(index),
+            ],
+            -1,
+        )[mask]  # [N, 5], a row of each part; -1: there is no line before the first
+        nothing = sum(map(len, parts))
+        rows = torch.where(which < 0, nothing, which + first)
+        whole = torch.cat([*parts, places.new_zeros(1, places.shape[1])])  # [nothing + 1, H]
+        x = F.embedding_bag(rows, whole, mode="sum")  # [N, H]
+        qkv = F.embedding_bag(rows, F.linear(whole, self.qkv.weight), mode="sum") + self.qkv.bias  # [N, 3H]
+        padded = qkv.new_zeros(*mask.shape, qkv.shape[-1])  # [W, L, 3H]
+        padded[mask] = qkv
+        query, key, value = (
+            part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in padded.chunk(3, -1)
+        )
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
         attended = attended.transpose(1, 2).flatten(-2)[mask]  # [N, H]
-        x = sum(_rows(part, where[mask]) for part, where in parts)  # [N, H]
         x = self.norm1(x + self.attended(attended))
         mixed, gate = self.moe(x)
         x = self.norm2(x + mixed)
         return self.head(_pool(x, lengths)).squeeze(-1), gate
-
-
-def _rows(table: Tensor, where: Tensor) -> Tensor:
-    """Return rows of `table` [R, K] as [..., K] for `where` [...]; -1 gives zeros."""
-    return F.embedding(where + 1, F.pad(table, (0, 0, 1, 0)))
 
 
 def _said_before(index: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from django.utils.translation import gettext_lazy as _
 from training.engine.split import STRATEGIES
 from workers.console import DuologCommand, perform
 
-
 PARTS = ("train", "validation", "test")
 
 
