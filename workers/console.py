@@ -43,7 +43,7 @@ MIGRATE_LOCK = 0x6475_6F6C  # "duol": one migration at a time
 def perform(
     *, job: str, options: Any = None, project: str = "default", key: str | None = None, wait: bool = True
 ) -> Run:
-    """Queue a run and see it through.
+    """Queue a run and see it through, with what follows it.
 
     Where a live worker serves the queue the run is its work; otherwise it is executed in this process, on a thread,
     with the same claim, lease and fence. Ctrl-C cancels the run. With `wait=False` the run is returned as queued.
@@ -55,6 +55,12 @@ def perform(
         raise CommandError(str(error)) from error
     if not wait:
         return run
+    _finish(run)
+    return run
+
+
+def _finish(run: Run) -> None:
+    """See the run through, and then those that follow it: a scan is done when its findings are open."""
     with _Watch() as watch:
         while run.status not in FINAL:
             try:
@@ -68,7 +74,8 @@ def perform(
         raise CommandError(run.error)
     if run.status == Status.CANCELLED:
         raise CommandError(gettext("the run was cancelled"), returncode=130)
-    return run
+    for follower in Run.objects.filter(project=run.project, key=runs.follow_key(run)):
+        _finish(follower)
 
 
 def _see_through(run: Run, watch: _Watch) -> None:

@@ -26,7 +26,7 @@ from workers.celery import ring
 from workers.context import CHECKPOINT, News, RunContext
 from workers.jobs import Cancelled, Finish, LeaseLost
 from workers.models import Artifact, Attempt, Line, Metric, Run
-from workers.runs import enqueue
+from workers.runs import enqueue, follow_key
 from workers.states import Status
 
 logger = logging.getLogger(__name__)
@@ -195,4 +195,4 @@ def _follow(run: Run, result: Mapping[str, Any]) -> None:
     for spec in jobs.followers(run.job):
         options = spec.cls().follow(result)
         if options is not None:
-            enqueue(job=spec.name, options=options, project=run.project, key=f"after:{run.pk}", user=run.created_by)
+            enqueue(job=spec.name, options=options, project=run.project, key=follow_key(run), user=run.created_by)

@@ -54,6 +54,11 @@ def enqueue(
     return run
 
 
+def follow_key(run: Run) -> str:
+    """Return the key of the runs that follow the success of `run`."""
+    return f"after:{run.pk}"
+
+
 def cancel(run: Run) -> None:
     """End a queued run at once, and ask a running one to stop; a finished run stays as it is."""
     # One statement: between two of them the run could be claimed or requeued, and the wish would be lost.

@@ -9,7 +9,7 @@ from counting.jobs import effects
 from django.core.management.base import CommandError
 
 from workers import console, runs
-from workers.models import Worker
+from workers.models import Run, Worker
 from workers.states import Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +35,14 @@ def test_a_command_executes_its_run_where_no_worker_lives() -> None:
     run = console.perform(job="count", options={"to": 1})
     assert run.status == Status.SUCCEEDED
     assert effects(run.pk) == 1
+
+
+def test_a_command_sees_what_follows_through_too() -> None:
+    Worker.objects.all().delete()
+    run = console.perform(job="echo", options={"text": "hello"})
+    (follower,) = Run.objects.filter(job="after-echo")
+    assert (follower.status, follower.result) == (Status.SUCCEEDED, {"text": "heard hello"})
+    assert run.job == "echo"
 
 
 def test_a_command_tells_why_its_run_failed() -> None:
