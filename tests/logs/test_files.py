@@ -48,7 +48,7 @@ def test_the_format_is_recognised(tmp_path: Path, name: str, content: str, forma
     ("content", "seen"),
     [
         (b"", "a.bin is empty"),
-        (b"\x7fELF\0\0\0", "no format fits; choose one of bgl, csv, .*text.* begins with .*ELF"),
+        (b"\x7fELF\0\0\0", "no format fits; choose one of .*bgl, .*csv, .*text.* begins with .*ELF"),
         (b'{"ts": 1, "msg": "x"}\n', "no format fits.*msg"),
     ],
 )
