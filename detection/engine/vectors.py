@@ -1,4 +1,4 @@
-"""Line vectors: logs repeat, so each distinct masked line is encoded once and looked up ever after."""
+"""Line vectors: logs repeat, so what distinct masked lines say is encoded once and looked up ever after."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from duolog.plugins import guard
 from duolog.plugins.points import Encoder
 from duolog.plugins.types import Context, LogSequence, NullContext, Vectors
+from logs.engine import statement
 from logs.engine.masking import mask
 
 CHUNK = 512
@@ -55,7 +56,8 @@ class VectorStore:
         self._lines = lines
         self._lock = RLock()
         self._raw: dict[str, int] = {}  # raw line to row
-        self._rows: dict[str, int] = {}  # masked line to row
+        self._masked: dict[str, int] = {}  # masked line to row
+        self._rows: dict[str, int] = {}  # what a masked line says to row
         self._table: Vectors = np.empty((0, self.dim), np.float32)
 
     @property
@@ -91,7 +93,8 @@ class VectorStore:
         if not unseen:
             return
         masked = mask(unseen)
-        missing = self._recall([line for line in dict.fromkeys(masked) if line not in self._rows])
+        said = {line: says(line) for line in dict.fromkeys(masked) if line not in self._masked}
+        missing = self._recall([text for text in dict.fromkeys(said.values()) if text not in self._rows])
         if missing:
             ctx.stage("encode", len(missing))
         missing.sort(key=len)  # lines of like length share a batch
@@ -104,10 +107,11 @@ class VectorStore:
                 rows = (row.tobytes() for row in vectors.astype("<f4"))
                 self._backend.put(self.digest, dict(zip(map(key, chunk), rows, strict=True)))
             ctx.advance(len(chunk))
-        self._raw.update(zip(unseen, map(self._rows.__getitem__, masked), strict=True))
+        self._masked.update((line, self._rows[text]) for line, text in said.items())
+        self._raw.update(zip(unseen, map(self._masked.__getitem__, masked), strict=True))
 
     def _recall(self, lines: list[str]) -> list[str]:
-        """Take what the backend knows into memory; return the lines it does not know."""
+        """Take what the backend knows of `lines` (what they say) into memory; return those it does not know."""
         if not self._backend or not lines:
             return lines
         keys = dict(zip(lines, map(key, lines), strict=True))
@@ -129,10 +133,16 @@ class VectorStore:
         self._rows.update(zip(lines, range(first, last), strict=True))
 
     def _forget(self) -> None:
-        self._raw, self._rows = {}, {}
+        self._raw, self._masked, self._rows = {}, {}, {}
         self._table = np.empty((0, self.dim), np.float32)
 
 
+def says(line: str) -> str:
+    """Return what of a masked line is encoded: its level and message, and neither component nor layout."""
+    level, _, message = statement.read(line)
+    return f"{level} {message}" if level else message
+
+
 def key(line: str) -> bytes:
-    """Return the key of a masked line: BLAKE2b with 128 bits."""
+    """Return the key of what a line says: BLAKE2b with 128 bits."""
     return blake2b(line.encode(), digest_size=16).digest()
