@@ -59,26 +59,29 @@ def read(line: str) -> Statement:
     """Return what a masked line says; the message is never empty unless the line is."""
     if structured := MESSAGE.search(line):
         return _structured(line, structured)
-    at = STAMPS.match(line).end()  # type: ignore[union-attr] - matches nothing at worst
-    level, component = LEVEL.match(line, at), None
-    if level and (at or level["name"].isupper()):  # "error while …" at the very start is a message
-        at = STAMPS.match(line, level.end()).end()  # type: ignore[union-attr]
-        component = COMPONENT.match(line, at)
-        if component and at > level.end() and not component["colon"]:
-            component = None  # in "INFO [stock] order-service is slow" the message begins after the brackets
-    else:
-        level = None
-    if component:
-        at = STAMPS.match(line, component.end()).end()  # type: ignore[union-attr]
-    header = line[level.end() : at] if level else ""
-    words = WORD.findall(component[0] if component else header)
-    message = line[at:]
-    if fields := FIELDS.search(message):
+    at = _skip(line, 0)
+    level = LEVEL.match(line, at)
+    if not level or (at == 0 and not level["name"].isupper()):  # "error while …" at the very start is a message
+        return Statement("", "", _message(line[at:]) or line)
+    at = _skip(line, level.end())
+    header, component = line[level.end() : at], COMPONENT.match(line, at)
+    # In "INFO [stock] order-service is slow" the message begins after the brackets.
+    if component and (component["colon"] or not header):
+        header, at = component[0], _skip(line, component.end())
+    words = WORD.findall(header)
+    return Statement(LEVELS[level["name"].upper()], words[0] if words else "", _message(line[at:]) or line)
+
+
+def _skip(line: str, at: int) -> int:
+    stamps = STAMPS.match(line, at)
+    return stamps.end() if stamps else at
+
+
+def _message(text: str) -> str:
+    if fields := FIELDS.search(text):
         kept = [field.strip(" ,;()") for field in FIELD.findall(fields[0]) if MASK not in field]
-        message = " ".join([message[: fields.start()], *kept])
-    return Statement(
-        _level(level["name"] if level else ""), words[0] if words else "", message.removesuffix(" ()").strip() or line
-    )
+        text = " ".join([text[: fields.start()], *kept])
+    return text.removesuffix(" ()").strip()
 
 
 def _structured(line: str, message: re.Match[str]) -> Statement:
@@ -88,8 +91,4 @@ def _structured(line: str, message: re.Match[str]) -> Statement:
         for known in (("level", "lvl", "severity"), ("service", "logger", "component", "app"))
     )
     kept = [f"{name}={value}" for name, value in NAMED.findall(line[message.end() :]) if MASK not in value]
-    return Statement(_level(level), component, " ".join([message["text"], *kept]) or line)
-
-
-def _level(name: str) -> str:
-    return LEVELS.get(name.upper(), "")
+    return Statement(LEVELS.get(level.upper(), ""), component, " ".join([message["text"], *kept]))

@@ -18,7 +18,7 @@ def said(line: str) -> Statement:
     "line",
     [
         "2026-01-05 08:00:00.123  WARN [stock-service,9f4ef63a] --- [http-nio-8080-exec-7] 库存不足 skuId=1042 count=3",
-        "[2026-01-05 08:00:00.123] [WARN] [stock-service] [DubboServerHandler-7] [traceId:9f4ef63a] 库存不足, skuId:1042",
+        "[2026-01-05 08:00:00.123] [WARN] [stock-service] [DubboServerHandler-7] [traceId:9f4ef63a] 库存不足, sku:42",
         '{"ts":"2026-01-05T08:00:00.123Z","level":"warn","service":"stock-service","msg":"库存不足","sku_id":1042}',
         'time=2026-01-05T08:00:00.123Z level=warn service=stock-service worker=7 msg="库存不足" sku_id=1042 count=3',
         "2026-01-05 08:00:00,123 WARNING stock-service worker-7 trace=9f4ef63a | 库存不足 (item=1042, count=3)",
@@ -80,3 +80,7 @@ def test_any_line_is_read_and_says_something(line: str):
     level, _, message = read(line)
     assert level in {"", *LEVELS.values()}
     assert bool(message) == bool(line)
+
+
+def test_a_component_in_brackets_is_not_mistaken_for_one_that_the_message_names():
+    assert said("2026-01-05 08:00:00 INFO [stock] order-service is slow").component == "stock"
