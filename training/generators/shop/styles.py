@@ -17,8 +17,8 @@ QUOTED = frozenset({"session", "peer", "ip", "host", "table", "volume", "pod", "
 """Fields that are no numbers, and so are quoted where the style quotes."""
 CONSTANT = (
     "date", "trace", "thread", "path", "status", "order", "user", "sku", "count", "money", "code", "usual", "ip",
-    "host", "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset", "session",
-    "coupon", "waybill", "warehouse",
+    "host", "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset",
+    "session", "coupon", "waybill", "warehouse",
 )  # fmt: skip
 """Values that stay the same throughout a request."""
 PER_LINE = ("minute", "second", "thousandth", "ms", "total", "wait", "attempt")

@@ -11,13 +11,12 @@ from training.generators.shop.stories import Line
 from training.generators.shop.styles import CONSTANT, MARKS, PER_LINE, Style
 
 MARK = re.compile(f"([{''.join(MARKS.values())}])")
-MINUTE, SECOND, THOUSANDTH, MS, TOTAL, WAIT, ATTEMPT = range(len(CONSTANT), len(MARKS))
-USUAL = CONSTANT.index("usual")
+PLACES = {name: place for place, name in enumerate(MARKS)}
+MINUTE, SECOND, THOUSANDTH, MS, TOTAL, WAIT, ATTEMPT = (PLACES[name] for name in PER_LINE)
+USUAL = PLACES["usual"]
 TIMED = frozenset({"ms", "wait", "attempt"})
 Form = tuple[Callable[[Sequence[str]], tuple[str, ...]], Line | None]
 """What picks the pieces of a line from the table, and the line if it tells how long something took."""
-
-assert PER_LINE == ("minute", "second", "thousandth", "ms", "total", "wait", "attempt")  # noqa: S101
 
 
 class Voice:
