@@ -11,7 +11,7 @@ import pytest
 
 from duolog.plugins.types import LogSequence
 from logs.engine.masking import mask
-from training.generators.microservices import ANOMALOUS, HEALTHY, Microservices, Options, anomaly_types
+from training.generators.microservices import ANOMALOUS, HEALTHY, Microservices, Options, Shop, anomaly_types
 from training.generators.shop.catalog import load
 from training.generators.shop.styles import MARKS
 
@@ -27,13 +27,24 @@ def test_the_same_seed_gives_the_same_bytes_on_any_machine():
     assert make()[0].entries != make(seed=4)[0].entries
     # Written down once: a change of the catalogue or of the draws changes what a seed means, and must be meant.
     assert make(3, seed=1)[2].entries[0] == (
-        "2026-01-16T06:38:51.218 info gateway#4 <1587d1b52d21a90c> "
-        "开始处理HTTP请求; url /api/user/login; from 10.245.118.153"
+        "2026-02-19T14:52:07.078 info gateway#8 <4d09fba3bf763a48> "
+        "开始处理HTTP请求; url /api/user/login; from 10.149.142.208"
     )
 
 
 def test_a_sequence_depends_on_its_number_only_so_that_any_part_can_be_made_alone():
-    assert make(50)[:10] == make(10)
+    made = make(50, teams=5, language="mixed")
+    shop = Shop(Options(teams=5, language="mixed"), seed=3)
+    assert [shop.tell(number) for number in reversed(range(50))] == made[::-1]
+
+
+def test_the_last_line_says_how_long_the_request_took():
+    told = 0
+    for sequence in make(styles=("node",), noise=0.0):
+        if took := re.search(r"elapsed_ms (\d+)$", sequence.entries[-1] if "url" in sequence.entries[-1] else ""):
+            told += 1
+            assert int(took[1]) == round(1000 * (sequence.times[-1] - sequence.times[0]))
+    assert told > 200
 
 
 @pytest.mark.parametrize("language", ["zh", "en", "mixed"])

@@ -23,7 +23,7 @@ from training.generators import microservices
 from training.generators.microservices import FAULTY, HEALTHY, Shop, anomaly_types, spread, wanted
 from training.generators.shop import catalog
 from training.generators.shop.catalog import LANGUAGES, Language
-from training.generators.shop.draws import Draws
+from training.generators.shop.draws import Draws, roll
 from training.generators.shop.explain import analysis
 from training.generators.shop.stories import Story
 
@@ -133,7 +133,7 @@ class _Desk:
             language: Language = spoken if told_in == "mixed" else told_in
             paired = {"pair": name} if len(self.shops) > 1 else {}
             key = f"{name}_{language}" if paired else name
-            request = shop.request(key, story, Draws("told", self.seed, number, attempt))
+            request = shop.request(key, story, roll("told", self.seed, number, attempt))
             meta = {name: value for name, value in request.sequence.meta.items() if name not in LEFT_OUT}
             meta |= paired | {"analysis": analysis(request, language, wording)}
             samples.append(dataclasses.replace(request.sequence, meta=meta))

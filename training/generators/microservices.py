@@ -9,26 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from typing import Any, Literal, NamedTuple
 
 from duolog.plugins.points import Generator
 from duolog.plugins.types import LogSequence
 from training.generators.shop import catalog, stories
 from training.generators.shop.catalog import LANGUAGES, SERVICES, Fault, Language
-from training.generators.shop.draws import Draws, binomial, details
+from training.generators.shop.draws import Draws, binomial, details, roll
 from training.generators.shop.stories import Line, Story, Teller
-from training.generators.shop.styles import CONSTANT, MARKS, STYLE_NAMES, STYLES, Style
+from training.generators.shop.styles import STYLE_NAMES, STYLES
+from training.generators.shop.writer import Voice, Writer
 
 EPOCH = 1_767_571_200  # 2026-01-05 00:00:00 UTC
 DAYS, DAY_SECONDS = 90, 86_400
-QUIET_SECONDS = 1200  # before midnight: no request crosses it
+MOMENTS = (DAY_SECONDS - 1200) * 1000  # milliseconds of the day in which requests begin: none crosses midnight
 VARIANTS = 512  # of the stories of a flow, and of the details of a request
 TRIES = 4
-MS, TOTAL, WAIT, ATTEMPT = (MARKS[name] for name in ("ms", "total", "wait", "attempt"))
-CONSTANT_MARKS = tuple(MARKS[name] for name in CONSTANT)
-USUAL = CONSTANT.index("usual")
-PER_LINE = frozenset({"ms", "wait", "attempt"})
-Form = tuple[str, Line | None]
+MOST_LINES = 40
+
+SLOT = Struct(">HHH")
+"""How the random bytes of a sequence begin: flow, anomalous or not, variant."""
+REST = Struct(">6x HHBBIBI8s")
+"""How they go on: team, details, noisy lines, day, time of day, thread, order, trace."""
+NOISE = REST.size
+"""Where the bytes of noisy lines begin, two for each."""
+GAPS = NOISE + 2 * MOST_LINES
+"""Where the bytes for the time before each line begin, one for each; MOST_LINES of them end within a `roll`."""
 
 HEALTHY = {
     "plain": 24, "recovered": 20, "recovered_twice": 8, "fallback": 10, "refused": 12, "slow": 12, "together": 8,
@@ -72,8 +79,8 @@ class Options:
                 raise ValueError(f"{name} must lie between 0 and 1")
         if not 5 <= self.services <= len(SERVICES):
             raise ValueError(f"services must lie between 5 and {len(SERVICES)}")
-        if not 15 <= self.max_lines <= 40:  # a story may take 15
-            raise ValueError("max_lines must lie between 15 and 40")
+        if not 15 <= self.max_lines <= MOST_LINES:  # a story may take 15
+            raise ValueError(f"max_lines must lie between 15 and {MOST_LINES}")
         if not 1 <= self.min_lines <= self.max_lines:
             raise ValueError("min_lines must lie between 1 and max_lines")
         if not 1 <= self.teams <= 1000:
@@ -104,27 +111,6 @@ class Microservices(Generator):
             yield shop.tell(number)
 
 
-class Voice:
-    """A language in a house style: what all services that log so have in common. Keeps the forms of its lines."""
-
-    def __init__(self, style: Style, language: Language, wordings: Sequence[int]) -> None:
-        self.style, self.language, self.wordings, self.prefix = style, language, wordings, style.prefix
-        self.minutes = [f"{style.day}{minute // 60:02d}:{minute % 60:02d}:" for minute in range(24 * 60)]
-        self.seconds = [f"{second:02d}{style.fraction}" for second in range(60)]
-        self.forms: dict[Line, Form] = {}
-
-    def message(self, told: Line) -> str:
-        """Return the words of a line, without its fields."""
-        return self.style.message(told.phrase, self.wordings, self.language, told.kind, told.callee)
-
-    def form(self, told: Line) -> Form:
-        """Compile a line: what stands after its stamp, and the line if its time matters."""
-        after = self.style.form(told.service, told.phrase, self.wordings, self.language, told.kind, told.callee)
-        timed = told if told.begins or told.ends or not PER_LINE.isdisjoint(told.phrase.fields) else None
-        compiled = self.forms[told] = after, timed
-        return compiled
-
-
 class Request(NamedTuple):
     """A sequence and the plan behind it: its story, and of each line (noise too) what was to be told, and by whom."""
 
@@ -149,7 +135,6 @@ class Shop:
         self.anomalies = int(options.anomaly_share * 65_536)
         first = datetime.fromtimestamp(EPOCH, UTC).date()
         self.days = [(first + timedelta(days=day)).isoformat() for day in range(DAYS)]
-        self.thousandths = [f"{ms:03d}" for ms in range(1000)]
         languages: tuple[Language, ...] = LANGUAGES if options.language == "mixed" else (options.language,)
         chosen = [style for style in STYLES if style.name in options.styles]
         voices = [Voice(style, language, options.wordings) for style in chosen for language in languages]
@@ -159,24 +144,28 @@ class Shop:
             self.teams.append({service: voices[draw(len(voices))] for service in SERVICES})
         self.stories: dict[tuple[int, bool, int], Story] = {}
         self.details = [details(Draws("details", number)) for number in range(VARIANTS)]
+        self.writer = Writer()
         self.strewn = [binomial(length, options.noise) for length in range(options.max_lines + 1)]
 
     def tell(self, number: int) -> LogSequence:
         """Return one sequence."""
-        draw = Draws(self.seed, number)
-        slot = draw(len(self.flows)), draw(65_536) < self.anomalies, draw(VARIANTS)
+        dice = roll(self.seed, number)
+        flow, chance, variant = SLOT.unpack_from(dice)
+        slot = flow % len(self.flows), chance < self.anomalies, variant % VARIANTS
         story = self.stories.get(slot) or self._story(*slot)
-        return self.request(f"seq_{self.seed}_{number:07d}", story, draw).sequence
+        return self.request(f"seq_{self.seed}_{number:07d}", story, dice).sequence
 
-    def request(self, name: str, story: Story, draw: Draws) -> Request:
+    def request(self, name: str, story: Story, dice: bytes) -> Request:
         """Tell a story, which has no more lines than are allowed, as the sequence with the id `name`."""
-        lines, roots = self._with_noise(story, draw)
-        trace = f"{draw.long():08x}{draw.long():08x}"
-        constant = (
-            trace, str(1 + draw(20)), story.path, str(story.status), str(draw.long()), *self.details[draw(VARIANTS)]
+        team, variant, strewn, day, moment, thread, order, random = REST.unpack_from(dice)
+        voices, day, trace = self.teams[team % len(self.teams)], day % DAYS, random.hex()
+        values = (
+            self.days[day], trace, str(1 + thread % 20), story.path, str(story.status), str(order),
+            *self.details[variant % VARIANTS],
         )  # fmt: skip
-        voices = self.teams[draw(len(self.teams))]
-        entries, times = self._write(voices, lines, constant, draw)
+        lines, roots = self._with_noise(story, strewn, dice)
+        midnight = EPOCH + day * DAY_SECONDS
+        entries, times = self.writer.write(lines, voices, values, midnight, moment % MOMENTS, dice[GAPS:])
         meta: dict[str, Any] = {
             "services": story.services,
             "trace_id": trace,
@@ -187,7 +176,7 @@ class Shop:
         if story.type:
             meta["category"], meta["root_cause"] = story.category, roots
         sequence = LogSequence(name, entries, int(bool(story.type)), story.type or None, times, meta)
-        return Request(sequence, story, lines, roots, voices, constant)
+        return Request(sequence, story, lines, roots, voices, values)
 
     def _story(self, number: int, anomalous: bool, variant: int) -> Story:
         """Return a story that the flow can tell within the lines allowed; one that cannot leaves it to the next."""
@@ -206,54 +195,16 @@ class Shop:
         self.stories[number, anomalous, variant] = story
         return story
 
-    def _with_noise(self, story: Story, draw: Draws) -> tuple[list[Line], list[int]]:
+    def _with_noise(self, story: Story, strewn: int, dice: bytes) -> tuple[list[Line], list[int]]:
         """Strew unrelated lines over the story, as far as there is room, and move the root cause along."""
         told, roots = list(story.lines), list(story.root_cause)
-        strewn = max(self.strewn[len(told)][draw.byte()], self.options.min_lines - len(told))
+        strewn = max(self.strewn[len(told)][strewn], self.options.min_lines - len(told))
         noise = catalog.load().noise
-        for _ in range(min(strewn, self.options.max_lines - len(told))):
-            place = 1 + draw.byte() % len(told)
-            told.insert(place, stories.line(told[place - 1].service, noise[draw.byte() % len(noise)]))
+        for at in range(NOISE, NOISE + 2 * min(strewn, self.options.max_lines - len(told)), 2):
+            place = 1 + dice[at] % len(told)
+            told.insert(place, stories.line(told[place - 1].service, noise[dice[at + 1] % len(noise)]))
             roots = [root + (root >= place) for root in roots]
         return told, roots
-
-    def _write(
-        self, voices: Mapping[str, Voice], lines: Sequence[Line], constant: Sequence[str], draw: Draws
-    ) -> tuple[tuple[str, ...], tuple[float, ...]]:
-        """Return the text and the time of each line; the hot loop of this file."""
-        gap, thousandths = draw.byte, self.thousandths
-        day = draw.byte() % DAYS
-        now = draw.long() % ((DAY_SECONDS - QUIET_SECONDS) * 1000)  # milliseconds of the day
-        midnight, date = EPOCH + day * DAY_SECONDS, self.days[day]
-        begun: dict[str, int] = {}
-        attempt, entries, times = 0, [], []
-        for told in lines:
-            voice = voices[told.service]
-            after, timed = voice.forms.get(told) or voice.form(told)
-            if timed is None:
-                now += 2 + gap()
-            else:
-                now += (pause := (2 + gap()) * timed.slow)
-                if timed.begins:
-                    begun[timed.begins] = now
-                elif timed.ends:
-                    took = str(now - begun.get(timed.ends, now - pause))
-                    after = after.replace(MS, took).replace(TOTAL, took)
-                else:
-                    attempt += timed.again
-                    waited = str(pause) if timed.slow > 1 else constant[USUAL]
-                    after = after.replace(WAIT, waited).replace(ATTEMPT, str(attempt)).replace(MS, str(pause // 3))
-            minute, rest = divmod(now, 60_000)
-            second, thousandth = divmod(rest, 1000)
-            moment = f"{date}{voice.minutes[minute]}{voice.seconds[second]}{thousandths[thousandth]}"
-            entries.append(f"{voice.prefix}{moment}{after}")
-            times.append(midnight + now / 1000)
-        # What is the same in all lines is put in at once.
-        text = "\n".join(entries)
-        for mark, value in zip(CONSTANT_MARKS, constant, strict=True):
-            if mark in text:
-                text = text.replace(mark, value)
-        return tuple(text.split("\n")), tuple(times)
 
 
 def spread(weights: Mapping[str, int]) -> list[str]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from hashlib import shake_128
 from math import comb
 
-DRAWS = 256  # bytes, more than the longest sequence takes
+BLOCK = 168  # bytes: as many as SHAKE-128 gives in one step, and more than anything here takes
+
+
+def roll(*key: object) -> bytes:
+    """Return random bytes that depend on the key alone, and are equal on any machine."""
+    return shake_128("/".join(map(str, key)).encode()).digest(BLOCK)
 
 
 class Draws:
-    """The randomness of one sequence: bytes from SHAKE-128 of seed and number, equal on any machine."""
+    """Random numbers, drawn one by one from the bytes of `roll`."""
 
     __slots__ = ("byte",)
 
     def __init__(self, *key: object) -> None:
-        self.byte = iter(shake_128("/".join(map(str, key)).encode()).digest(DRAWS)).__next__
+        self.byte = iter(roll(*key)).__next__
 
     def __call__(self, below: int) -> int:
         """Return a number below `below`, which is small beside 65,536."""

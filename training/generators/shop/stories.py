@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
+from typing import NamedTuple
 
 from training.generators.shop.catalog import Fault, Flow, Operation, Phrase, load
 
@@ -34,22 +35,17 @@ class Line:
     again: bool = False  # counts as one more attempt
 
 
-@dataclass(frozen=True)
-class Story:
+class Story(NamedTuple):
     """The lines of a request, what is wrong with it, and the lines (positions) where that began."""
 
     name: str
     path: str
     lines: tuple[Line, ...]
+    services: list[str]  # all who tell a line, in alphabetical order
     type: str = ""
     category: str = ""
     status: int = 200
     root_cause: tuple[int, ...] = ()
-
-    @cached_property
-    def services(self) -> list[str]:
-        """All who tell a line, in alphabetical order."""
-        return sorted({told.service for told in self.lines})
 
 
 line = cache(Line)
@@ -76,6 +72,13 @@ class Teller:
         self.receive = line("gateway", say["receive"], begins="request")
         self.respond = line("gateway", say["respond"], ends="request")
         self.reject = line("gateway", say["reject"], ends="request")
+        self.repeatable = self._positions(lambda operation: operation.repeat)
+        self.unrepeatable = self._positions(lambda operation: not operation.repeat)
+        self.refusing = self._positions(lambda operation: operation.refusal is not None)
+        self.calls = self._positions(lambda operation: not operation.local)
+
+    def _positions(self, fits: Callable[[Operation], bool]) -> list[int]:
+        return [position for position, operation in enumerate(self.flow.steps) if fits(operation)]
 
     def _step(self, operation: Operation) -> tuple[Line, ...]:
         done = line(operation.service, operation.names, "done", ends=operation.name)
@@ -96,11 +99,6 @@ class Teller:
         seen = line(self._caller(operation), fault.seen, callee=operation.service)
         return cause, seen
 
-    def _any(self, draw: Draw, fits: Callable[[Operation], bool] = lambda _: True) -> int | None:
-        """Return the position of a step that fits."""
-        found = [position for position, operation in enumerate(self.flow.steps) if fits(operation)]
-        return found[draw(len(found))] if found else None
-
     def _around(self, position: int, middle: Sequence[Line], *, last: bool = False) -> list[Line]:
         """Return the request with step `position` told as `middle`; with `last` nothing comes after it."""
         before = [one for step in self.steps[:position] for one in step]
@@ -115,54 +113,51 @@ class Teller:
 
     def plain(self, draw: Draw) -> Story:
         """All went well."""
-        return Story("plain", self.flow.path, tuple(self._healthy()))
+        return self._story("plain", self._healthy())
 
     def recovered(self, draw: Draw, fault: Fault) -> Story:
         """A fault, one or two retries, and the call succeeds."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, step = self.flow.steps[position], self.steps[position]
         middle = [*step[:-1], *self._strike(draw, operation, fault)]
         if not draw(3):
             middle.append(line(operation.service, load().lines["abort"]))
         middle += [self._by_caller(operation, "retry", again=True)] * (1 + draw(2))
         middle += [self._by_caller(operation, "recovered"), step[-1]]
-        return Story("recovered", self.flow.path, tuple(self._around(position, middle)))
+        return self._story("recovered", self._around(position, middle))
 
     def recovered_twice(self, draw: Draw, fault: Fault) -> Story:
         """Two faults in a row, then the call succeeds: the lines of `relapse` in the healthy order."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, step = self.flow.steps[position], self.steps[position]
         retry, recovered = self._by_caller(operation, "retry", again=True), self._by_caller(operation, "recovered")
         middle = [*self._strike(draw, operation, fault), retry, *self._strike(draw, operation, fault), recovered]
-        return Story("recovered_twice", self.flow.path, tuple(self._around(position, [*step[:-1], *middle, step[-1]])))
+        return self._story("recovered_twice", self._around(position, [*step[:-1], *middle, step[-1]]))
 
     def fallback(self, draw: Draw, fault: Fault) -> Story | None:
         """A call that only reads fails, and something else takes its place."""
-        position = self._any(draw, lambda operation: operation.repeat)
+        position = _one(self.repeatable, draw)
         if position is None:
             return None
         operation, step = self.flow.steps[position], self.steps[position]
         middle = [*step[:-1], *self._strike(draw, operation, fault), self._by_caller(operation, "fallback")]
-        return Story("fallback", self.flow.path, tuple(self._around(position, middle)))
+        return self._story("fallback", self._around(position, middle))
 
     def refused(self, draw: Draw) -> Story | None:
         """The shop says no for a good reason."""
-        position = self._any(draw, lambda operation: operation.refusal is not None)
+        position = _one(self.refusing, draw)
         if position is None:
             return None
         lines = self._around(position, [*self.steps[position][:-1], self._refusal(position)], last=True)
-        return Story("refused", self.flow.path, (*lines, self.reject), status=400)
+        return self._story("refused", [*lines, self.reject], status=400)
 
     def slow(self, draw: Draw) -> Story:
         """One call takes long and is fine."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, step = self.flow.steps[position], self.steps[position]
         what = ("slow", "waiting")[draw(2)]
-        return Story(
-            "slow",
-            self.flow.path,
-            tuple(self._around(position, [*step[:-1], self._by_caller(operation, what, slow=8), step[-1]])),
-        )
+        middle = [*step[:-1], self._by_caller(operation, what, slow=8), step[-1]]
+        return self._story("slow", self._around(position, middle))
 
     def together(self, draw: Draw) -> Story | None:
         """Two independent steps run side by side, or change places."""
@@ -170,29 +165,27 @@ class Teller:
             return None
         one, other = self.flow.together[draw(len(self.flow.together))]
         if draw(2):
-            return Story("together", self.flow.path, tuple(self._healthy(_swapped(len(self.steps), one, other))))
+            return self._story("together", self._healthy(_swapped(len(self.steps), one, other)))
         mixed = [*self.steps[one][:-1], *self.steps[other][:-1], self.steps[other][-1], self.steps[one][-1]]
         lines = self._around(one, mixed)
         for told in self.steps[other]:  # its own place is empty now
             lines.reverse()
             lines.remove(told)
             lines.reverse()
-        return Story("together", self.flow.path, tuple(lines))
+        return self._story("together", lines)
 
     def repeated(self, draw: Draw) -> Story | None:
         """A call that only reads is made twice."""
-        position = self._any(draw, lambda operation: operation.repeat)
+        position = _one(self.repeatable, draw)
         if position is None:
             return None
-        return Story(
-            "repeated", self.flow.path, tuple(self._around(position, [*self.steps[position], *self.steps[position]]))
-        )
+        return self._story("repeated", self._around(position, [*self.steps[position], *self.steps[position]]))
 
     # --- anomalous ----------------------------------------------------------------------------------------------
 
     def cascade(self, draw: Draw, fault: Fault) -> Story:
         """A fault takes its callers along, up to the gateway."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation = self.flow.steps[position]
         middle = [*self.steps[position][:-1], *self._strike(draw, operation, fault)]
         if operation.service != self.flow.entry:
@@ -203,7 +196,7 @@ class Teller:
 
     def no_recovery(self, draw: Draw, fault: Fault) -> Story:
         """Retries, and then the log just ends, or the request is given up."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation = self.flow.steps[position]
         middle = [*self.steps[position][:-1], *self._strike(draw, operation, fault)]
         middle += [self._by_caller(operation, "retry", again=True)] * (1 + draw(2))
@@ -212,7 +205,7 @@ class Teller:
 
     def retry_storm(self, draw: Draw, fault: Fault) -> Story:
         """The caller retries again and again into a fault that stays."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, retry = self.flow.steps[position], self._by_caller(self.flow.steps[position], "retry", again=True)
         strike = self._strike(draw, operation, fault)
         middle = [*self.steps[position][:-1], *strike, retry, retry, strike[0], retry, *[retry] * draw(2)]
@@ -220,7 +213,7 @@ class Teller:
 
     def relapse(self, draw: Draw, fault: Fault) -> Story:
         """Recovered, it fails again, and nobody notices: the request goes on."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, step = self.flow.steps[position], self.steps[position]
         retry, recovered = self._by_caller(operation, "retry", again=True), self._by_caller(operation, "recovered")
         middle = [
@@ -234,14 +227,14 @@ class Teller:
 
     def swallowed(self, draw: Draw, fault: Fault) -> Story:
         """The caller sees the fault and goes on as if nothing had happened."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation = self.flow.steps[position]
         middle = [*self.steps[position][:-1], *self._strike(draw, operation, fault)]
         return self._faulty("swallowed", self._around(position, middle), fault)
 
     def ignored_refusal(self, draw: Draw) -> Story | None:
         """The shop says no, and does it all the same."""
-        position = self._any(draw, lambda operation: operation.refusal is not None)
+        position = _one(self.refusing, draw)
         if position is None or position == len(self.steps) - 1:
             return None
         lines = self._around(position, [*self.steps[position][:-1], refusal := self._refusal(position)])
@@ -266,9 +259,11 @@ class Teller:
         lines[-2], lines[-1] = lines[-1], step[-1]
         return self._structural("late_step", lines, [len(lines) - 2, len(lines) - 1])
 
-    def duplicated_step(self, draw: Draw) -> Story:
+    def duplicated_step(self, draw: Draw) -> Story | None:
         """What may be done only once is done twice."""
-        position = self._any(draw, lambda operation: not operation.repeat) or 0
+        position = _one(self.unrepeatable, draw)
+        if position is None:
+            return None
         step = self.steps[position]
         lines = self._around(position, [*step, *step])
         second = lines.index(step[0]) + len(step)
@@ -276,7 +271,7 @@ class Teller:
 
     def silent_failure(self, draw: Draw) -> Story | None:
         """A call begins and never ends, without a word."""
-        position = self._any(draw, lambda operation: not operation.local)
+        position = _one(self.calls, draw)
         if position is None:
             return None
         lines = self._around(position, self.steps[position][:-1])
@@ -284,7 +279,7 @@ class Teller:
 
     def latent_slowness(self, draw: Draw) -> Story:
         """Calls take far too long, and no line complains."""
-        position = self._any(draw) or 0
+        position = draw(len(self.steps))
         operation, step = self.flow.steps[position], self.steps[position]
         waiting = self._by_caller(operation, "waiting", slow=25)
         lines = self._around(position, [*step[:-1], *[waiting] * (2 + draw(2)), step[-1]])
@@ -296,13 +291,25 @@ class Teller:
         operation = self.flow.steps[position]
         return line(operation.service, operation.refusal or operation.names)
 
-    def _faulty(self, name: str, lines: list[Line], fault: Fault) -> Story:
-        roots = tuple(number for number, told in enumerate(lines) if told.phrase in fault.causes)
-        return Story(name, self.flow.path, tuple(lines), fault.type, fault.category, fault.status, roots)
+    def _faulty(self, name: str, lines: Sequence[Line], fault: Fault) -> Story:
+        roots = [number for number, told in enumerate(lines) if told.phrase in fault.causes]
+        return self._story(name, lines, fault.type, fault.category, fault.status, roots)
 
-    def _structural(self, name: str, lines: list[Line], roots: list[int]) -> Story:
+    def _structural(self, name: str, lines: Sequence[Line], roots: Sequence[int]) -> Story:
         type_, _, category = STRUCTURAL[name]
-        return Story(name, self.flow.path, tuple(lines), type_, category, 200, tuple(roots))
+        return self._story(name, lines, type_, category, 200, roots)
+
+    def _story(
+        self, name: str, lines: Sequence[Line], type_: str = "", category: str = "", status: int = 200,
+        roots: Sequence[int] = (),
+    ) -> Story:  # fmt: skip
+        services = sorted({told.service for told in lines})
+        return Story(name, self.flow.path, tuple(lines), services, type_, category, status, tuple(roots))
+
+
+def _one(positions: Sequence[int], draw: Draw) -> int | None:
+    """Return one of the positions, if there are any."""
+    return positions[draw(len(positions))] if positions else None
 
 
 def _swapped(count: int, one: int, other: int) -> list[int]:

@@ -16,13 +16,15 @@ QUOTED = frozenset({"session", "peer", "ip", "host", "table", "volume", "pod", "
                     "waybill", "warehouse"})  # fmt: skip
 """Fields that are no numbers, and so are quoted where the style quotes."""
 CONSTANT = (
-    "trace", "thread", "path", "status", "order", "user", "sku", "count", "money", "code", "usual", "ip", "host",
-    "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset", "session",
-    "coupon", "waybill", "warehouse",
+    "date", "trace", "thread", "path", "status", "order", "user", "sku", "count", "money", "code", "usual", "ip",
+    "host", "peer", "queue", "score", "memory", "percent", "version", "table", "volume", "pod", "topic", "offset",
+    "session", "coupon", "waybill", "warehouse",
 )  # fmt: skip
-"""Values that stay the same throughout a request; the others belong to a line."""
-MARKS = {name: chr(0x80 + place) for place, name in enumerate((*CONSTANT, "ms", "total", "wait", "attempt"))}
-"""A control character stands for each value: C1, which no log line holds and which costs one byte."""
+"""Values that stay the same throughout a request."""
+PER_LINE = ("minute", "second", "thousandth", "ms", "total", "wait", "attempt")
+"""Values of a line: its time, where `minute` is hours and minutes, and what it tells of times."""
+MARKS = {name: chr(0xE000 + place) for place, name in enumerate(CONSTANT + PER_LINE)}
+"""A character that no log line holds (Unicode keeps it for private use) stands for each value."""
 KNOWN_AS = {
     "user": ("userId", "user_id", "uid"),
     "order": ("orderId", "order_id", "orderNo"),
@@ -59,9 +61,10 @@ class Style:
     def form(
         self, service: str, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str, callee: str
     ) -> str:
-        """Return a line without its stamp, a MARK standing for each value; `prefix` goes before the stamp."""
+        """Return a line, a MARK standing for each value."""
         fields = [*phrase.fields, *(["ms"] if kind == "done" else [])]
-        return self.layout.format(
+        stamp = "{date}" + self.day + "{minute}{second}" + self.fraction + "{thousandth}"
+        return self.prefix + stamp.format(**MARKS) + self.layout.format(
             trace=MARKS["trace"], thread=MARKS["thread"], service=service,
             level=self.levels.get(phrase.level, phrase.level),
             message=self.message(phrase, wordings, language, kind, callee), fields=self._fields(fields),
