@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 import msgspec
 
+from duolog.plugins.points import Format
 from duolog.plugins.types import BadRecord, LogSequence, Record
 from logs.engine.sanity import MAX_LINE_BYTES, bad, checked
 
@@ -28,6 +30,33 @@ class RowOptions:
     """`max_line` limits one log line, in bytes."""
 
     max_line: int = MAX_LINE_BYTES
+
+
+class ObjectFormat(Format):
+    """A format of JSON objects, as an array or a line each; a subclass tells what one of them means.
+
+    A file whose head holds all of `marks` is taken for it, as `sure` as that makes it.
+    """
+
+    Options = RowOptions
+    extensions = (".json", ".jsonl")
+    marks: ClassVar[tuple[bytes, ...]]
+    sure: ClassVar[float] = 0.95
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """Sure if an array or object begins and the marks are in it."""
+        begins = head.lstrip()[:1] in (b"[", b"{")
+        return self.sure if begins and all(mark in head for mark in self.marks) else 0.0
+
+    def read(self, stream: BinaryIO) -> Iterator[Record]:
+        """Yield one record a row."""
+        name = name_of(stream)
+        for found in objects(stream):
+            yield found if isinstance(found, BadRecord) else self.record(*found, name)
+
+    @abstractmethod
+    def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
+        """Return what a row is; `name` goes into its id where it has none of its own."""
 
 
 def lines(stream: BinaryIO, limit: int = ROW_BYTES) -> Iterator[Row]:
