@@ -114,7 +114,9 @@ def test_a_page_of_many_equal_times_ends(api, ours):
     rows = [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(1200)]
     rows = Sequence.objects.bulk_create(rows)
     made = scores.bulk_create([scores.model(scan=ours.scan, sequence=row, value=0.9, anomalous=True) for row in rows])
-    Finding.objects.bulk_create([Finding(project="ours", score=score) for score in made])
+    Finding.objects.bulk_create(
+        [Finding(project="ours", score=score, sequence=score.sequence, model="m") for score in made]
+    )
     client, url, seen = api("viewer"), "/api/v1/findings/?page_size=500", set()
     while url:
         page = client.get(url).data
