@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
-from duolog.plugins.types import LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import instruction, rows, seed
 from logs.formats.rows import ObjectFormat
@@ -25,7 +25,7 @@ class Alpaca(ObjectFormat):
     def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
         """Return the sequence of a question."""
         if not all(isinstance(fields.get(column), str) for column in COLUMNS):
-            return bad(number, "instruction, input or output is missing or no text", raw)
+            return bad(number, Reason("instruction, input or output is missing or no text"), raw)
         return record(number, fields, f"{name}_{number:07d}", self.options.max_line)
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from duolog.plugins.types import LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import alpaca, instruction
 from logs.formats.rows import ObjectFormat
@@ -30,7 +30,8 @@ class Chat(ObjectFormat):
         """Return the sequence of one question and its answer."""
         said = _said(fields.pop("messages", None))
         if not said:
-            return bad(number, "the messages are not one of a user and one of an assistant, with text", raw)
+            reason = Reason("the messages are not one of a user and one of an assistant, with text")
+            return bad(number, reason, raw)
         return alpaca.record(number, fields | _question(*said), f"{name}_{number:07d}", self.options.max_line)
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from duolog.plugins.types import LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import rows, seed
 from logs.formats.rows import ObjectFormat
@@ -32,10 +32,11 @@ def record(number: int, raw: bytes, fields: dict[str, Any], name: str, max_line:
     """Return the sequence of a row; `name` goes into its id where it has none."""
     text, label = fields.pop("log_sequence", None), fields.pop("label", None)
     if not isinstance(text, str):
-        return bad(number, "log_sequence is missing or no text", raw)
+        return bad(number, Reason("log_sequence is missing or no text"), raw)
     if isinstance(label, str):
         if label not in LABELS:
-            return bad(number, f"the label is {label!r}, not one of {', '.join(LABELS)}", raw)
+            reason = Reason("the label is %(label)s, not one of %(known)s", label=repr(label), known=", ".join(LABELS))
+            return bad(number, reason, raw)
         label = LABELS[label]
     fields = {"sequence_id": f"{name}_{number:07d}"} | fields | {"label": label}
     return rows.sequence(number, fields, text.split("\n"), max_line)

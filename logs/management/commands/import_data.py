@@ -156,4 +156,4 @@ def _pairs(values: dict[str, Any]) -> str:
 def _reasons(runs: list[Run]) -> list[str]:
     """Return the first rows that were refused, and why."""
     rows = QuarantinedRow.objects.filter(run__in=runs).order_by("id")[:REASONS]
-    return [f"{Path(row.file).name}:{row.row}: {row.reason}" for row in rows]
+    return [f"{Path(row.file).name}:{row.row}: {row.why}" for row in rows]

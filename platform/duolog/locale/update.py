@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ["platform/duolog", "workers", "logs", "detection", "analysis", "training"]
 LANGUAGES = {"zh_Hans": "zh_Hans_CN"}
 KEYWORDS: dict[str, Any] = {
-    **dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop"]),
+    **dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop", "Reason"]),
     **dict.fromkeys(["ngettext", "ngettext_lazy"], (1, 2)),
     **dict.fromkeys(["pgettext", "pgettext_lazy"], ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),
