@@ -1,6 +1,7 @@
 """Bring the catalogues in step with the sources (`make messages`): extract, merge, compile; no gettext tool needed.
 
-Messages of django-unfold, which ships no translations, are taken in where Django has none for them either.
+Messages of django-unfold, which ships no translations, are taken in where Django has none for them either. English
+needs a catalogue for one thing only: the names of anomaly types, which are Chinese in the data (`logs.labels.named`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,18 @@ def sources() -> Catalog:
     return catalog
 
 
+def anomalies() -> Catalog:
+    """Return the English names of the generator's anomaly types and of their categories."""
+    from logs.formats.instruction import WORDS
+    from training.generators.microservices import anomaly_types
+
+    catalog = Catalog(locale="en", **METADATA)
+    for kind, (english, category) in anomaly_types().items():
+        catalog.add(kind, english, context="anomaly")
+        catalog.add(category, WORDS["en"][category], context="anomaly")
+    return catalog
+
+
 def messages(folder: Path) -> Iterator[tuple[Path, int, Any, str | None]]:
     """Yield file, line, message (a pair where it has a plural) and context of a folder's Python files and templates."""
     from django.utils.translation.template import templatize
@@ -92,7 +105,7 @@ def po_file(language: str) -> Path:
 def read(language: str) -> Catalog:
     """Return a language's catalogue."""
     with po_file(language).open("rb") as file:
-        return read_po(file, locale=LANGUAGES[language])
+        return read_po(file, locale=LANGUAGES.get(language, language))
 
 
 def untranslated(catalog: Catalog) -> list[Message]:
@@ -110,19 +123,27 @@ def main() -> int:
     found, left = sources(), 0
     for language, locale in LANGUAGES.items():
         place = po_file(language)
-        place.parent.mkdir(parents=True, exist_ok=True)
         catalog = read(language) if place.exists() else Catalog(locale=locale, **METADATA)
         found.creation_date = catalog.creation_date  # a new date each time would only make noise
         catalog.update(found, no_fuzzy_matching=True)
         catalog.obsolete.clear()
-        with place.open("wb") as file:
-            write_po(file, catalog, width=120, sort_output=True, omit_header=False, include_lineno=False)
-        with place.with_suffix(".mo").open("wb") as file:
-            write_mo(file, catalog)
+        write(catalog, place)
         for message in untranslated(catalog):
             print(f"{language}: {message.id!r}")
             left = 1
+    names = anomalies()
+    names.creation_date = names.revision_date = found.creation_date
+    write(names, po_file("en"))
     return left
+
+
+def write(catalog: Catalog, place: Path) -> None:
+    """Write a catalogue, and its compiled form beside it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        write_po(file, catalog, width=120, sort_output=True, omit_header=False, include_lineno=False)
+    with place.with_suffix(".mo").open("wb") as file:
+        write_mo(file, catalog)
 
 
 if __name__ == "__main__":
