@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
+from django.utils.translation import gettext
 
 from analysis.models import Finding
-from detection.models import Scan, Score
+from detection.models import ModelVersion, Scan, Score
+from logs.models import Dataset
+from workers.jobs import JobFailed
+
+FINDING, SCORE, SCAN, VERSION = (model._meta.db_table for model in (Finding, Score, Scan, ModelVersion))
+OPEN = f"""
+    INSERT INTO {FINDING} AS finding (project, score_id, sequence_id, model, state)
+    SELECT scan.project, score.id, score.sequence_id, version.name, %(open)s
+    FROM {SCORE} score JOIN {SCAN} scan ON scan.id = score.scan_id
+    JOIN {VERSION} version ON version.id = scan.version_id
+    WHERE score.scan_id = %(scan)s AND score.anomalous
+      AND NOT EXISTS (SELECT FROM {FINDING} decided WHERE decided.score_id = score.id)
+    ORDER BY score.value
+    ON CONFLICT (sequence_id, model) WHERE state = '{Finding.State.OPEN}'
+    DO UPDATE SET score_id = excluded.score_id WHERE finding.score_id < excluded.score_id
+    RETURNING created_at = statement_timestamp()
+"""  # noqa: S608 - names of tables
 
 
+@transaction.atomic
 def open_for(scan_id: int) -> int:
-    """Open a finding for each anomalous score of a scan, and return how many are new."""
-    finding, score, scan = (model._meta.db_table for model in (Finding, Score, Scan))
+    """Open a finding for each anomalous score of a scan, and return how many are new.
+
+    Where the sequence has an open finding of the same model, that one takes over the score if it is newer. One
+    statement however many there are; again for the same scan, it does nothing.
+    """
+    # The race: two scans of a dataset end together and open findings for the same sequences. The constraint and ON
+    # CONFLICT leave one of each; that neither waits for the other crosswise (each statement inserts in the order of its
+    # own scores) is due to the dataset's row, for which the second waits.
+    Dataset.objects.select_for_update(no_key=True, of=("self",)).filter(scans=scan_id).first()
     with connection.cursor() as cursor:
-        # One statement however many there are; again for the same scan, it adds nothing.
-        cursor.execute(
-            f"INSERT INTO {finding} (project, score_id, state)"  # noqa: S608
-            f" SELECT scan.project, score.id, %s FROM {score} score JOIN {scan} scan ON scan.id = score.scan_id"
-            " WHERE score.scan_id = %s AND score.anomalous ORDER BY score.value"
-            " ON CONFLICT (score_id) DO NOTHING",
-            [Finding.State.OPEN, scan_id],
-        )
-        return int(cursor.rowcount)
+        cursor.execute(OPEN, {"open": Finding.State.OPEN, "scan": scan_id})
+        return sum(fresh for (fresh,) in cursor)
 
 
 def decide(finding: Finding, state: Finding.State) -> None:
-    """Confirm, dismiss or reopen a finding."""
+    """Confirm, dismiss or reopen a finding; raise JobFailed to reopen it beside an open one of its sequence."""
     finding.state = state
-    finding.save(update_fields=["state"])
+    try:
+        with transaction.atomic():
+            finding.save(update_fields=["state"])
+    except IntegrityError as error:
+        text = gettext("a newer scan found this sequence again; decide on that finding")
+        raise JobFailed(text) from error

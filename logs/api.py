@@ -127,7 +127,9 @@ class StatisticsSerializer(serializers.Serializer[Any]):
 
 
 class QuarantinedRowSerializer(serializers.ModelSerializer[QuarantinedRow]):
-    """A row that could not be understood."""
+    """A row that could not be understood, and why, in the language of the request."""
+
+    reason = serializers.CharField(source="why", read_only=True)
 
     class Meta:
         model = QuarantinedRow

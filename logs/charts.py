@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from duolog import charts
+from logs import labels
 from logs.models import Dataset
 
 LABELS = {0: ("normal", _("normal")), 1: ("anomalous", _("anomalous")), None: ("none", _("no label"))}
@@ -84,7 +85,9 @@ def heat(services: dict[str, Any]) -> dict[str, Any]:
 
 def named(kind: dict[str, Any]) -> str:
     """Return how people call a label with its type."""
-    return kind["type"] if kind["label"] == 1 and kind["type"] else str(LABELS[kind["label"]][1])
+    if kind["label"] == 1 and kind["type"]:
+        return labels.named(kind["type"])
+    return str(LABELS[kind["label"]][1])
 
 
 def link(kind: dict[str, Any]) -> str:

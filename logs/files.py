@@ -19,7 +19,8 @@ from django.utils.translation import gettext
 from duolog.plugins import guard, registry
 from duolog.plugins.options import OptionsError
 from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, Record
+from duolog.plugins.types import BadRecord, Reason, Record
+from logs.reasons import shown
 from logs.streams import CHUNK, PACKED, TooLarge, UnknownFormat, Utf8
 
 __all__ = ["GROUP", "Opened", "TooLarge", "UnknownFormat", "open_records"]
@@ -40,7 +41,7 @@ guard.let_pass(OptionsError, TooLarge)  # both tell of the file, not of the form
 class Source:
     """A file that a format reads as it is, with the face of `Utf8`."""
 
-    broken, encoding, packed, cut = "", "", False, False
+    broken, encoding, packed, cut = None, "", False, False
 
     def __init__(self, stream: io.BufferedReader) -> None:
         self._stream = stream
@@ -97,11 +98,17 @@ def open_records(
                 opened.source, opened.plugin = part.source, part.plugin
             for record in part.records:
                 if isinstance(record, BadRecord):
-                    record = dataclasses.replace(record, reason=f"{name}: {record.reason}")
+                    record = dataclasses.replace(record, reason=_within(name, record.reason))
                 yield record
 
     opened.records = records()
     return opened
+
+
+def _within(file: str, reason: str) -> Reason:
+    """Say in which file of a folder it happened."""
+    known = reason if isinstance(reason, Reason) else Reason(reason.replace("%", "%%"))
+    return Reason(known.message, **known.values, file=file)
 
 
 def _data_files(folder: Path) -> list[Path]:
@@ -157,7 +164,7 @@ def _open(path: Path, name: str, format: str, options: Mapping[str, Any], limit:
         stream: Any = io.BufferedReader(source, CHUNK)
         head = stream.peek(HEAD)[:HEAD]
         if not head:
-            raise UnknownFormat(f"{name}: {source.broken}" if source.broken else _empty(name))
+            raise UnknownFormat(shown(_within(name, source.broken)) if source.broken else _empty(name))
         if head[257:262] == b"ustar":
             text = gettext("%(file)s is a %(kind)s archive: unpack it first; gzip is read as it is")
             raise UnknownFormat(text % {"file": name, "kind": "tar"})

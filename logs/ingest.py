@@ -16,7 +16,7 @@ import psycopg.adapt
 from django.conf import settings
 from django.db import connection
 
-from duolog.plugins.types import BadRecord, Context, LogSequence, Record
+from duolog.plugins.types import BadRecord, Context, LogSequence, Reason, Record
 from logs.engine import times
 from logs.engine.sanity import bad, fault
 from logs.models import Dataset, Label, QuarantinedRow
@@ -39,14 +39,16 @@ COLUMNS = {
     "label": "int2",
     "type": "text",
     "reason": "text",
+    "details": "text",
     "excerpt": "text",
 }
 CREATE = f"CREATE TEMP TABLE staged ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
 COPY = f"COPY staged ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
 
+AGAIN = Reason("the sequence id stands in row %(row)d already", row=0)
+OTHER = Reason("another sequence with this id is stored already")
 REPEATED = """
-    UPDATE staged SET reason = 'the sequence id stands in row ' || earlier || ' already',
-                      excerpt = left(entries[1], 500)
+    UPDATE staged SET reason = %(again)s, details = jsonb_build_object('row', earlier), excerpt = left(entries[1], 500)
     FROM (SELECT row AS later, min(row) OVER (PARTITION BY key) AS earlier FROM staged WHERE reason IS NULL) AS same
     WHERE row = later AND later > earlier AND reason IS NULL
 """
@@ -78,9 +80,9 @@ STATE = """
     ORDER BY row
 """
 QUARANTINE = """
-    INSERT INTO logs_quarantinedrow (dataset_id, run_id, file, row, reason, excerpt)
+    INSERT INTO logs_quarantinedrow (dataset_id, run_id, file, row, reason, details, excerpt)
     SELECT %(dataset)s, %(run)s, %(origin)s, row,
-           coalesce(reason, 'another sequence with this id is stored already'), coalesce(excerpt, left(entries[1], 500))
+           coalesce(reason, %(other)s), coalesce(details, '{}')::jsonb, coalesce(excerpt, left(entries[1], 500))
     FROM staged LEFT JOIN staged_match AS match USING (row)
     WHERE reason IS NOT NULL OR match.id IS NULL
     ORDER BY row
@@ -124,6 +126,7 @@ class Staged:
             "run": run.pk,
             "origin": self.origin,
             "source": self.source.value,
+            "other": OTHER.message,
         }
         # The race: two imports into one dataset would insert the same keys in different order, and deadlock.
         Dataset.objects.select_for_update().get(pk=dataset.pk)
@@ -168,7 +171,7 @@ def stage(records: Iterable[Record], *, source: Label.Source, origin: str, ctx: 
                     copy.write_row(row)
                 ctx.checkpoint()
         cursor.execute("ANALYZE staged (row, key)")
-        cursor.execute(REPEATED)
+        cursor.execute(REPEATED, {"again": AGAIN.message})
     return Staged(source, origin[-FILE_CHARACTERS:])
 
 
@@ -181,7 +184,7 @@ def _batches(records: Iterable[Record]) -> Iterator[list[tuple[Any, ...]]]:
         rows = []
         for number, one in batch:
             if isinstance(one, BadRecord):
-                rows.append((one.row, *(None,) * 8, one.reason, one.excerpt))
+                rows.append((one.row, *(None,) * 8, *_told(one.reason), one.excerpt))
             elif one.times:
                 rows.append(_row(number, one, one.times[0], one.times[-1]))
             else:
@@ -191,9 +194,18 @@ def _batches(records: Iterable[Record]) -> Iterator[list[tuple[Any, ...]]]:
 
 def _checked(number: int, record: Record) -> Record:
     """Refuse what Postgres would refuse, and with it the whole file: the format may be somebody else's plugin."""
+    if isinstance(record, BadRecord):
+        return bad(record.row, record.reason, record.excerpt)
     if isinstance(record, LogSequence) and (reason := fault(record, settings.MAX_LINE_BYTES)):
         return bad(number, reason, "\n".join(record.entries))
     return record
+
+
+def _told(reason: str) -> tuple[str, str | None]:
+    """Return a reason as it is stored: message, and values in JSON."""
+    if isinstance(reason, Reason):
+        return reason.message, msgspec.json.encode(reason.values).decode()
+    return reason, None
 
 
 def _row(number: int, one: LogSequence, first: float | None, last: float | None) -> tuple[Any, ...]:
@@ -210,6 +222,7 @@ def _row(number: int, one: LogSequence, first: float | None, last: float | None)
         last,
         one.label,
         one.type,
+        None,
         None,
         None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Case, OuterRef, QuerySet, Subquery, When
+from django.utils.translation import get_language, pgettext
 
 from logs.models import Label, Sequence, Split
 
@@ -18,6 +19,16 @@ def counting(sequences: QuerySet[Sequence], *, last: int | None = None) -> Query
     stated = Label.objects.filter(sequence=OuterRef("pk")).order_by(weight.desc(), "-id")
     stated = stated if last is None else stated.filter(pk__lte=last)
     return sequences.annotate(label=Subquery(stated.values("value")[:1]), type=Subquery(stated.values("type")[:1]))
+
+
+def named(kind: str) -> str:
+    """Return an anomaly type, or a category, as people call it: in English with its Chinese name behind it.
+
+    The English names are those of the catalogue that `make messages` writes; any other type is called what it is.
+    """
+    # Without a catalogue of their own for these, Chinese readers would be given the default language's.
+    name = kind if not kind or (get_language() or "").startswith("zh") else pgettext("anomaly", kind)
+    return kind if name == kind else f"{name} ({kind})"
 
 
 def newer(part: Split) -> int:

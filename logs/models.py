@@ -9,6 +9,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from duolog.plugins.types import Reason
+from logs import reasons
+
 
 class Project(models.Model):
     """A tenant: all data belongs to one, and access is granted on its slug."""
@@ -160,7 +163,10 @@ class DatasetStatistics(models.Model):
 
 
 class QuarantinedRow(models.Model):
-    """A row of an import that made no sense: kept with its reason, so that nothing is lost silently."""
+    """A row of an import that made no sense: kept with its reason, so that nothing is lost silently.
+
+    `reason` and `details` are message and values of a `Reason`; `why` is what people see.
+    """
 
     id = models.BigAutoField(primary_key=True)
     dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="quarantine", verbose_name=_("dataset"))
@@ -168,6 +174,7 @@ class QuarantinedRow(models.Model):
     file = models.CharField(_("file"), max_length=300)
     row = models.BigIntegerField(_("row"))
     reason = models.TextField(_("reason"))
+    details = models.JSONField(_("details"), default=dict)
     excerpt = models.TextField(_("beginning of the row"))
     created_at = models.DateTimeField(_("stored"), db_default=Now())
 
@@ -178,3 +185,8 @@ class QuarantinedRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.row}"
+
+    @property
+    def why(self) -> str:
+        """The reason in the active language."""
+        return reasons.shown(Reason(self.reason, **self.details))

@@ -11,6 +11,7 @@ from duolog.plugins.options import as_json
 from duolog.plugins.types import BadRecord, LogSequence
 from logs.engine.sanity import fault
 from logs.files import GROUP, open_records
+from logs.reasons import shown
 
 LIMIT = 4 << 20
 """Bytes of text that are read for it: sessions are only known once all lines were seen."""
@@ -63,7 +64,7 @@ def look(path: str | Path, format: str = "auto", options: Mapping[str, Any] | No
         if isinstance(record, BadRecord):
             refusals += 1
             if len(refused) < REFUSED:
-                refused.append({"row": record.row, "reason": record.reason, "excerpt": record.excerpt})
+                refused.append({"row": record.row, "reason": shown(record.reason), "excerpt": record.excerpt})
             continue
         lines += len(record.entries)
         labels[{0: "normal", 1: "anomalous", None: "none"}[record.label]] += 1

@@ -11,6 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext
 from isal import isal_zlib
 
+from duolog.plugins.types import Reason
 from logs.engine.encodings import UTF16, Translator, detect
 
 CHUNK = 1 << 20
@@ -40,7 +41,7 @@ class Utf8(io.RawIOBase):
 
     def __init__(self, raw: BinaryIO, limit: int = 0) -> None:
         self.name = ""
-        self.broken = ""
+        self.broken: Reason | None = None
         self.encoding = "utf-8"
         self.cut = False
         self._raw = raw
@@ -92,7 +93,7 @@ class Utf8(io.RawIOBase):
         try:
             chunk: bytes = self._data.read1(CHUNK)  # what is there: a stream may pause
         except BROKEN as error:
-            self.broken = f"the file breaks off: {error}"
+            self.broken = Reason("the file breaks off: %(error)s", error=str(error))
             return b""
         if not self._started:
             self._started = True

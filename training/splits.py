@@ -142,7 +142,8 @@ def _read(dataset: Dataset, last_label: int, ctx: Context) -> _Members:
             one, at = row.sequence, row.started_at
             kind, source, origin = (texts.setdefault(text, text) for text in (one.type or "", row.source, row.origin))
             when = at.timestamp() if at else None
-            found.members.append(split.Member(one.id, one.label or 0, kind, when, template, source))
+            incident = str(one.meta.get("incident") or "")
+            found.members.append(split.Member(one.id, one.label or 0, kind, when, template, source, incident))
             found.contents.append(split.content(one))
             found.pks.append(one.meta["pk"])
             found.origins.append(origin)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from uuid import UUID
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from kombu.exceptions import OperationalError
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "duolog.settings")
 # Celery would run Django's checks, and those import all that the web needs; the command line runs them already.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
+# Celery warns root of what a pickled message could do. Ours are JSON, and name a run; containers often run as root.
+warnings.filterwarnings("ignore", r"\s*You're running the worker with superuser privileges", SecurityWarning)
 
 logger = logging.getLogger(__name__)
 

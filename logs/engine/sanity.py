@@ -7,44 +7,56 @@ from typing import Any
 
 import msgspec
 
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import BadRecord, LogSequence, Reason, Record
 
 MAX_LINE_BYTES = 1 << 20
 SEQUENCE_CHARACTERS = 64 << 20
 ID_CHARACTERS = 200
 TYPE_CHARACTERS = 80
 EXCERPT_CHARACTERS = 500
+NUL = Reason("there is a NUL character in it")
+NO_UTF8 = Reason("it is not valid UTF-8")
 
 
-def fault(sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> str | None:
+def fault(sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> Reason | None:
     """Return what is wrong with a sequence, or None; `max_line` limits one log line in UTF-8 bytes."""
     entries = sequence.entries
     if not sequence.id or len(sequence.id) > ID_CHARACTERS:
-        return f"the sequence id is empty or longer than {ID_CHARACTERS} characters"
+        return Reason("the sequence id is empty or longer than %(most)d characters", most=ID_CHARACTERS)
     if sequence.label not in (None, 0, 1):
-        return f"the label is {sequence.label!r}, not 0 or 1"
+        return Reason("the label is %(label)s, not 0 or 1", label=repr(sequence.label))
     if sequence.type and len(sequence.type) > TYPE_CHARACTERS:
-        return f"the anomaly type is longer than {TYPE_CHARACTERS} characters"
+        return Reason("the anomaly type is longer than %(most)d characters", most=TYPE_CHARACTERS)
     if not entries:
-        return "there are no log lines"
+        return Reason("there are no log lines")
     if sequence.times and len(sequence.times) != len(entries):
-        return f"{len(sequence.times)} times for {len(entries)} lines"
+        return Reason("%(times)d times for %(lines)d lines", times=len(sequence.times), lines=len(entries))
     # In one piece: each of these is one pass in C.
     text = "\n".join((sequence.id, sequence.type or "", *entries))
     if len(text) > SEQUENCE_CHARACTERS:
-        return f"the {len(entries)} lines have {len(text)} characters; at most {SEQUENCE_CHARACTERS} are taken"
+        return Reason(
+            "the %(lines)d lines have %(characters)d characters; at most %(most)d are taken",
+            lines=len(entries),
+            characters=len(text),
+            most=SEQUENCE_CHARACTERS,
+        )
     if len(text) * 4 > max_line:
         for number, line in enumerate(entries, 1):
             if (size := len(line.encode("utf-8", "surrogatepass"))) > max_line:
-                return f"log line {number} has {size} bytes; at most {max_line} are taken"
+                return Reason(
+                    "log line %(line)d has %(bytes)d bytes; at most %(most)d are taken",
+                    line=number,
+                    bytes=size,
+                    most=max_line,
+                )
     # Postgres takes neither NUL nor half a surrogate pair.
     if "\0" in text or _has_nul(sequence.meta):
-        return "there is a NUL character in it"
+        return NUL
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError:
-            return "it is not valid UTF-8"
+            return NO_UTF8
     return None
 
 
@@ -55,11 +67,19 @@ def checked(row: int, sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> 
 
 
 def bad(row: int, reason: str, excerpt: str | bytes) -> BadRecord:
-    """Return a BadRecord with as much of the row as may be kept, in characters that can be stored."""
+    """Return a BadRecord with as much of the row as may be kept, all in characters that can be stored."""
     if isinstance(excerpt, bytes):
         excerpt = excerpt[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")
-    text = excerpt[:EXCERPT_CHARACTERS].replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return BadRecord(row, reason, text.encode("utf-8", "replace").decode())
+    if isinstance(reason, Reason):
+        values = {name: _storable(value) if isinstance(value, str) else value for name, value in reason.values.items()}
+        reason = Reason(reason.message, **values)
+    else:
+        reason = _storable(reason)
+    return BadRecord(row, reason, _storable(excerpt[:EXCERPT_CHARACTERS]))
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _has_nul(meta: Mapping[str, Any]) -> bool:

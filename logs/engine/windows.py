@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from duolog.plugins.types import LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine import grouping, times
 from logs.engine.grouping import Line
 from logs.engine.sanity import SEQUENCE_CHARACTERS, bad
@@ -42,8 +42,12 @@ def by_session(lines: Iterable[Line]) -> Iterator[Record]:
     """Yield the lines that share a key, first seen first; a session beyond all measure is a BadRecord."""
     for number, (key, found, dropped) in enumerate(grouping.by_key(lines), 1):
         if dropped:
-            count = len(found) + dropped
-            reason = f"session {key[:80]!r} has {count} lines, more than {SEQUENCE_CHARACTERS} characters"
+            reason = Reason(
+                "session %(session)s has %(lines)d lines, more than %(most)d characters",
+                session=repr(key[:80]),
+                lines=len(found) + dropped,
+                most=SEQUENCE_CHARACTERS,
+            )
             yield bad(number, reason, found[0].text)
         else:
             yield sequence(key, found)

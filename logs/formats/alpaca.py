@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
-from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import instruction, rows, seed
-from logs.formats.rows import RowOptions
+from logs.formats.rows import ObjectFormat
 
 COLUMNS = ("instruction", "input", "output")
 
 
-class Alpaca(Format):
+class Alpaca(ObjectFormat):
     """One question a sequence; the input numbers its lines.
 
     Only lines and label come back, and the type where the answer states it; ids are those of file and row, and question
     and answer are kept as further fields.
     """
 
-    Options = RowOptions
-    extensions = (".json", ".jsonl")
+    marks = (b'"instruction"', b'"output"')
 
-    def sniff(self, head: bytes, name: str) -> float:
-        """Sure if an array or object begins and there are questions and answers in it."""
-        known = b'"instruction"' in head and b'"output"' in head
-        return 0.95 if head.lstrip()[:1] in (b"[", b"{") and known else 0.0
-
-    def read(self, stream: BinaryIO) -> Iterator[Record]:
-        """Yield one record a row."""
-        name = rows.name_of(stream)
-        for found in rows.objects(stream):
-            if isinstance(found, BadRecord):
-                yield found
-                continue
-            number, raw, fields = found
-            if all(isinstance(fields.get(column), str) for column in COLUMNS):
-                yield record(number, fields, f"{name}_{number:07d}", self.options.max_line)
-            else:
-                yield bad(number, "instruction, input or output is missing or no text", raw)
+    def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
+        """Return the sequence of a question."""
+        if not all(isinstance(fields.get(column), str) for column in COLUMNS):
+            return bad(number, Reason("instruction, input or output is missing or no text"), raw)
+        return record(number, fields, f"{name}_{number:07d}", self.options.max_line)
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write the array, an element a line; raise OptionsError at a sequence without a label."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, Record
+from duolog.plugins.types import BadRecord, Reason, Record
 from logs.engine.grouping import Line
 from logs.engine.sanity import bad
 from logs.formats import rows
@@ -49,7 +49,8 @@ class Bgl(Format):
         for number, entry in enumerate(found, 1):
             match = LINE.match(entry)
             if match is None:
-                refused.append(bad(number, "it does not begin with label, Unix time, date and node", entry))
+                reason = Reason("it does not begin with label, Unix time, date and node")
+                refused.append(bad(number, reason, entry))
                 continue
             alert, text, seconds, node = match.groups()
             is_alert = alert != "-"

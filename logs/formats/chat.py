@@ -3,48 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import msgspec
 
-from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
-from logs.formats import alpaca, instruction, rows
-from logs.formats.rows import RowOptions
+from logs.formats import alpaca, instruction
+from logs.formats.rows import ObjectFormat
 
 ROLES = (["system", "user", "assistant"], ["user", "assistant"])
 FIRST = re.compile(r"^1: ", re.MULTILINE)
 
 
-class Chat(Format):
+class Chat(ObjectFormat):
     """One question a sequence, its numbered lines below it.
 
     Only lines and label come back, and the type where the answer states it, as with `alpaca`.
     """
 
-    Options = RowOptions
     extensions = (".jsonl", ".json")
+    marks = (b'"messages"', b'"role"')
 
-    def sniff(self, head: bytes, name: str) -> float:
-        """Sure if an array or object begins and there are messages with roles in it."""
-        known = b'"messages"' in head and b'"role"' in head
-        return 0.95 if head.lstrip()[:1] in (b"[", b"{") and known else 0.0
-
-    def read(self, stream: BinaryIO) -> Iterator[Record]:
-        """Yield one record a row: one question and its answer."""
-        name = rows.name_of(stream)
-        for found in rows.objects(stream):
-            if isinstance(found, BadRecord):
-                yield found
-                continue
-            number, raw, fields = found
-            if said := _said(fields.pop("messages", None)):
-                key = f"{name}_{number:07d}"
-                yield alpaca.record(number, fields | _question(*said), key, self.options.max_line)
-            else:
-                yield bad(number, "the messages are not one of a user and one of an assistant, with text", raw)
+    def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
+        """Return the sequence of one question and its answer."""
+        said = _said(fields.pop("messages", None))
+        if not said:
+            reason = Reason("the messages are not one of a user and one of an assistant, with text")
+            return bad(number, reason, raw)
+        return alpaca.record(number, fields | _question(*said), f"{name}_{number:07d}", self.options.max_line)
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write a line a sequence; raise OptionsError at one without a label."""

@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 
 from duolog.plugins.options import OptionsError
 from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import BadRecord, LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import rows
 from logs.formats.columns import ColumnOptions, Columns, records
@@ -58,7 +58,7 @@ class Parquet(Format):
         except OptionsError:
             raise
         except (pa.ArrowException, OSError, ValueError) as error:
-            yield bad(1, f"it is no Parquet or Arrow, or it is damaged: {error}", "")
+            yield bad(1, Reason("it is no Parquet or Arrow, or it is damaged: %(error)s", error=str(error)), "")
             return
         columns = Columns(schema.names, self.options)
         self.understood = columns.found
@@ -72,7 +72,7 @@ class Parquet(Format):
                         number += 1
                         yield number, _plain(row, columns.label, classes)
             except (pa.ArrowException, OSError, ValueError) as error:
-                yield bad(number + 1, f"the file breaks off: {error}", "")
+                yield bad(number + 1, Reason("the file breaks off: %(error)s", error=str(error)), "")
 
         yield from records(found(), columns, self.options, rows.name_of(stream))
 

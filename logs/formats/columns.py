@@ -12,10 +12,10 @@ import msgspec
 from django.utils.translation import gettext
 
 from duolog.plugins.options import OptionsError
-from duolog.plugins.types import BadRecord, Record
+from duolog.plugins.types import BadRecord, Reason, Record
 from logs.engine import times
 from logs.engine.grouping import Line
-from logs.engine.sanity import bad
+from logs.engine.sanity import NO_UTF8, NUL, bad
 from logs.formats import rows
 from logs.formats.lines import CutOptions, cut, finder
 
@@ -112,12 +112,14 @@ class Columns:
         }
 
     @property
-    def fault(self) -> str:
+    def fault(self) -> Reason | None:
         """Say that no log lines are found, or nothing."""
         if self.lines or self.line:
-            return ""
-        text = gettext("no column with log lines was found; name it with line= or lines=. The columns are %(names)s")
-        return text % {"names": ", ".join(self._header)[:1000]}
+            return None
+        return Reason(
+            "no column with log lines was found; name it with line= or lines=. The columns are %(names)s",
+            names=", ".join(self._header)[:1000],
+        )
 
     def _one(self, role: str) -> str:
         return next(iter(self._several(role, whole=True)), "")
@@ -141,7 +143,7 @@ class Columns:
         )
 
     def read_label(self, value: Any) -> int | None:
-        """Return 0, 1 or None (nobody said); raise ValueError for a word that says neither."""
+        """Return 0, 1 or None (nobody said); raise ValueError with a Reason for a word that says neither."""
         word = (
             ("1" if value else "0") if isinstance(value, bool | float) else str("" if value is None else value).strip()
         )
@@ -154,8 +156,12 @@ class Columns:
                 return 0
             return int(not self.anomalous)
         if word.lower() not in WORDS:
-            known = ", ".join(WORDS)
-            raise ValueError(f"the label is {word[:80]!r}, not one of {known}; anomalous= tells which labels mean it")
+            reason = Reason(
+                "the label is %(label)s, not one of %(known)s; anomalous= tells which labels mean it",
+                label=repr(word[:80]),
+                known=", ".join(WORDS),
+            )
+            raise ValueError(reason)
         return WORDS[word.lower()]
 
 
@@ -185,7 +191,7 @@ def _sequence(number: int, values: dict[str, Any], columns: Columns, options: Co
             if isinstance(fields.get(column), str):
                 fields[column] = _json(column, fields[column])
     except ValueError as error:
-        return bad(number, str(error), ",".join(map(str, values.values())))
+        return bad(number, error.args[0], ",".join(map(str, values.values())))
     kind, key = fields.pop(columns.type, None), fields.pop(columns.id, f"{name}_{number:07d}")
     if isinstance(length := fields.get("length"), str) and length.isdecimal():
         fields["length"] = int(length)
@@ -212,7 +218,7 @@ def _json(column: str, value: str) -> Any:
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ValueError(f"{column} is not valid JSON: {error}") from error
+        raise ValueError(Reason("%(column)s is not valid JSON: %(error)s", column=column, error=str(error))) from error
 
 
 def _lines(
@@ -236,11 +242,10 @@ def _lines(
             label = columns.read_label(values.get(columns.label))
             entry.encode()
         except ValueError as error:
-            reason = "it is not valid UTF-8" if isinstance(error, UnicodeError) else str(error)
-            refused.append(bad(number, reason, entry))
+            refused.append(bad(number, NO_UTF8 if isinstance(error, UnicodeError) else error.args[0], entry))
             continue
         if not entry or "\0" in entry:
-            refused.append(bad(number, "there is a NUL character in it" if entry else "there is no log line", entry))
+            refused.append(bad(number, NUL if entry else Reason("there is no log line"), entry))
             continue
         kind = str(values.get(columns.type) or "") or (str(values[columns.label]) if label and columns.normal else None)
         session = str(values.get(columns.session) or "")
@@ -258,7 +263,8 @@ def _lines(
             batch, moments = [], []
     yield from _timed(batch, moments)
     if strays:
-        refused.append(bad(first, f"{strays} rows belong to no session; this is the first", text))
+        reason = Reason("%(count)d rows belong to no session; this is the first", count=strays)
+        refused.append(bad(first, reason, text))
 
 
 def _text(values: Mapping[str, Any], names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from duolog.plugins.options import OptionsError
 from duolog.plugins.types import BadRecord, Record
 from logs.engine import stacks, windows
 from logs.engine.grouping import Line
-from logs.engine.sanity import bad, checked
+from logs.engine.sanity import NO_UTF8, NUL, bad, checked
 from logs.formats import rows
 from logs.formats.rows import RowOptions
 
@@ -101,9 +101,9 @@ def texts(stream: BinaryIO, max_line: int, refused: list[BadRecord]) -> Iterator
         if isinstance(raw, BadRecord):
             refused.append(raw)
         elif b"\0" in raw[1]:
-            refused.append(bad(raw[0], "there is a NUL character in it", raw[1]))
+            refused.append(bad(raw[0], NUL, raw[1]))
         else:
             try:
                 yield raw[1].decode()
             except UnicodeDecodeError:
-                refused.append(bad(raw[0], "it is not valid UTF-8", raw[1]))
+                refused.append(bad(raw[0], NO_UTF8, raw[1]))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 import msgspec
 
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.points import Format
+from duolog.plugins.types import BadRecord, LogSequence, Reason, Record
 from logs.engine.sanity import MAX_LINE_BYTES, bad, checked
 
 ROW_BYTES = 64 << 20
 """A row larger than this is not read: it is what bounds the memory."""
 CHUNK = 1 << 20
+SHOWN = 200
+"""Characters of a wrong value that are told."""
 SPACE = b" \t\r\n"
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\[\]]', re.DOTALL)
 SCALAR = re.compile(rb"[,\]]")
@@ -30,6 +34,33 @@ class RowOptions:
     max_line: int = MAX_LINE_BYTES
 
 
+class ObjectFormat(Format):
+    """A format of JSON objects, as an array or a line each; a subclass tells what one of them means.
+
+    A file whose head holds all of `marks` is taken for it, as `sure` as that makes it.
+    """
+
+    Options = RowOptions
+    extensions = (".json", ".jsonl")
+    marks: ClassVar[tuple[bytes, ...]]
+    sure: ClassVar[float] = 0.95
+
+    def sniff(self, head: bytes, name: str) -> float:
+        """Sure if an array or object begins and the marks are in it."""
+        begins = head.lstrip()[:1] in (b"[", b"{")
+        return self.sure if begins and all(mark in head for mark in self.marks) else 0.0
+
+    def read(self, stream: BinaryIO) -> Iterator[Record]:
+        """Yield one record a row."""
+        name = name_of(stream)
+        for found in objects(stream):
+            yield found if isinstance(found, BadRecord) else self.record(*found, name)
+
+    @abstractmethod
+    def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
+        """Return what a row is; `name` goes into its id where it has none of its own."""
+
+
 def lines(stream: BinaryIO, limit: int = ROW_BYTES) -> Iterator[Row]:
     """Yield (line number, line without its end); blank lines are left out, one that is too long is a BadRecord."""
     number = 0
@@ -39,7 +70,10 @@ def lines(stream: BinaryIO, limit: int = ROW_BYTES) -> Iterator[Row]:
             size = len(line)
             while (rest := stream.readline(CHUNK)) and not rest.endswith(b"\n"):
                 size += len(rest)
-            yield bad(number, f"the line has {size + len(rest)} bytes; at most {limit} are taken", line)
+            reason = Reason(
+                "the line has %(bytes)d bytes; at most %(most)d are taken", bytes=size + len(rest), most=limit
+            )
+            yield bad(number, reason, line)
         elif (line := line.rstrip(b"\r\n")) and not line.isspace():
             yield number, line
 
@@ -57,25 +91,26 @@ def elements(stream: BinaryIO) -> Iterator[Row]:
         if position == len(buffer):
             buffer, position = stream.read(CHUNK), 0
             if not buffer:
-                yield bad(number + 1, "the file ends before the array does", b"")
+                yield bad(number + 1, Reason("the file ends before the array does"), b"")
                 return
             continue
         if not opened:
             if buffer[position : position + 1] != b"[":
-                yield bad(1, "the file does not begin with a JSON array", buffer[position:])
+                yield bad(1, Reason("the file does not begin with a JSON array"), buffer[position:])
                 return
             opened, position = True, position + 1
             continue
         if buffer[position : position + 1] == b"]":
             rest = (buffer[position + 1 :] + stream.read(CHUNK)).strip()
             if rest:
-                yield bad(number + 1, "something follows the end of the array", rest)
+                yield bad(number + 1, Reason("something follows the end of the array"), rest)
             return
         number += 1
         buffer, position, end = _element(buffer, position, stream)
         if not end:
             large = len(buffer) - position > ROW_BYTES
-            reason = f"the row has more than {ROW_BYTES} bytes" if large else "the file ends within this row"
+            torn = Reason("the file ends within this row")
+            reason = Reason("the row has more than %(most)d bytes", most=ROW_BYTES) if large else torn
             yield bad(number, reason, buffer[position:])
             return
         yield number, buffer[position:end]
@@ -155,17 +190,18 @@ def sequence(row: int, fields: Mapping[str, Any], entries: Any, max_line: int) -
     return checked(row, LogSequence(str(key), tuple(entries), label, kind or None, moments, meta), max_line)
 
 
-def _fault(fields: Mapping[str, Any], entries: Any) -> str:
+def _fault(fields: Mapping[str, Any], entries: Any) -> Reason | None:
     if not isinstance(entries, list) or not set(map(type, entries)) <= {str}:
-        return "the log lines are missing or not a list of texts"
+        return Reason("the log lines are missing or not a list of texts")
     key, label, length = fields.get("sequence_id"), fields.get("label"), fields.get("length")
     if not isinstance(key, str | int) or isinstance(key, bool):
-        return f"sequence_id is missing or no text: {key!r}"
+        return Reason("sequence_id is missing or no text: %(id)s", id=repr(key)[:SHOWN])
     if isinstance(label, bool) or label not in (None, 0, 1):
-        return f"the label is {label!r}, not 0 or 1"
+        return Reason("the label is %(label)s, not 0 or 1", label=repr(label)[:SHOWN])
     if length not in (None, len(entries)):
-        return f"length says {length!r}, but there are {len(entries)} log lines"
-    return ""
+        said = repr(length)[:SHOWN]
+        return Reason("length says %(said)s, but there are %(lines)d log lines", said=said, lines=len(entries))
+    return None
 
 
 def decode(row: int, raw: bytes) -> dict[str, Any] | BadRecord:
@@ -173,9 +209,9 @@ def decode(row: int, raw: bytes) -> dict[str, Any] | BadRecord:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return bad(row, f"not valid JSON: {error}", raw)
+        return bad(row, Reason("not valid JSON: %(error)s", error=str(error)), raw)
     if not isinstance(value, dict):
-        return bad(row, "not a JSON object", raw)
+        return bad(row, Reason("not a JSON object"), raw)
     return value
 
 

@@ -12,7 +12,7 @@ import msgspec
 from django.utils.translation import gettext
 
 from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import BadRecord, LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import rows
 from logs.formats.columns import ColumnOptions, Columns, knows, records
@@ -63,7 +63,7 @@ class Csv(Format):
         try:
             header = next(table)
         except csv.Error as error:
-            yield bad(1, f"the header is not valid CSV: {error}", first)
+            yield bad(1, Reason("the header is not valid CSV: %(error)s", error=str(error)), first)
             return
         columns = Columns(header, self.options)
         self.understood = {"delimiter": "tab" if delimiter == "\t" else delimiter, **columns.found}
@@ -113,7 +113,7 @@ def _rows(table: Any, header: list[str], refused: list[BadRecord]) -> Iterator[t
             yield from refused
             return
         except csv.Error as error:
-            yield bad(number, f"not valid CSV: {error}", "")
+            yield bad(number, Reason("not valid CSV: %(error)s", error=str(error)), "")
             continue
         if refused:
             yield from refused
@@ -121,7 +121,8 @@ def _rows(table: Any, header: list[str], refused: list[BadRecord]) -> Iterator[t
         if len(values) == len(header):
             yield number, dict(zip(header, values, strict=True))
         elif values:
-            yield bad(number, f"{len(values)} fields under {len(header)} columns", ",".join(values))
+            reason = Reason("%(fields)d fields under %(columns)d columns", fields=len(values), columns=len(header))
+            yield bad(number, reason, ",".join(values))
 
 
 def _lines(stream: BinaryIO, refused: list[BadRecord]) -> Iterator[str]:
@@ -132,7 +133,7 @@ def _lines(stream: BinaryIO, refused: list[BadRecord]) -> Iterator[str]:
         if len(line) > ROW_BYTES and not line.endswith(b"\n"):
             while (rest := stream.readline(CHUNK)) and not rest.endswith(b"\n"):
                 pass
-            refused.append(bad(number, f"the line has more than {ROW_BYTES} bytes", line))
+            refused.append(bad(number, Reason("the line has more than %(most)d bytes", most=ROW_BYTES), line))
         else:
             yield line.decode("utf-8", "surrogateescape")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import BadRecord, LogSequence, Reason, Record
 from logs.engine.grouping import Line
 from logs.engine.sanity import bad
 from logs.formats import rows
@@ -58,7 +58,8 @@ class Text(Format):
                 strays += 1
                 first, text = (first, text) if first else (number, entry)
         if strays:
-            refused.append(bad(first, f"{strays} entries belong to no session; this is the first", text))
+            reason = Reason("%(count)d entries belong to no session; this is the first", count=strays)
+            refused.append(bad(first, reason, text))
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write all lines."""

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
-from duolog.plugins.points import Format
-from duolog.plugins.types import BadRecord, LogSequence, Record
+from duolog.plugins.types import LogSequence, Reason, Record
 from logs.engine.sanity import bad
 from logs.formats import rows, seed
-from logs.formats.rows import RowOptions
+from logs.formats.rows import ObjectFormat
 
 LABELS = {"正常": 0, "异常": 1, "normal": 0, "anomalous": 1}
 WORDS = ("正常", "异常")
 
 
-class Training(Format):
+class Training(ObjectFormat):
     """Sequences as one text each; a log line that holds a line break comes back as two."""
 
-    Options = RowOptions
-    extensions = (".json", ".jsonl")
+    marks = (b'"log_sequence"',)
 
-    def sniff(self, head: bytes, name: str) -> float:
-        """Sure if an array or object begins and there is a log sequence in it."""
-        return 0.95 if head.lstrip()[:1] in (b"[", b"{") and b'"log_sequence"' in head else 0.0
-
-    def read(self, stream: BinaryIO) -> Iterator[Record]:
-        """Yield one record a row; a row without a sequence_id is named after its file and number."""
-        name = rows.name_of(stream)
-        for found in rows.objects(stream):
-            yield found if isinstance(found, BadRecord) else record(*found, name, self.options.max_line)
+    def record(self, number: int, raw: bytes, fields: dict[str, Any], name: str) -> Record:
+        """Return the sequence of a row; one without a sequence_id is named after its file and number."""
+        return record(number, raw, fields, name, self.options.max_line)
 
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write the array, an element a line."""
@@ -40,10 +32,11 @@ def record(number: int, raw: bytes, fields: dict[str, Any], name: str, max_line:
     """Return the sequence of a row; `name` goes into its id where it has none."""
     text, label = fields.pop("log_sequence", None), fields.pop("label", None)
     if not isinstance(text, str):
-        return bad(number, "log_sequence is missing or no text", raw)
+        return bad(number, Reason("log_sequence is missing or no text"), raw)
     if isinstance(label, str):
         if label not in LABELS:
-            return bad(number, f"the label is {label!r}, not one of {', '.join(LABELS)}", raw)
+            reason = Reason("the label is %(label)s, not one of %(known)s", label=repr(label), known=", ".join(LABELS))
+            return bad(number, reason, raw)
         label = LABELS[label]
     fields = {"sequence_id": f"{name}_{number:07d}"} | fields | {"label": label}
     return rows.sequence(number, fields, text.split("\n"), max_line)

@@ -15,6 +15,7 @@ from django.views import defaults
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from rest_framework import exceptions, serializers, viewsets
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -76,6 +77,7 @@ def problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     code, errors, detail = _describe(exc)
     response.data = _document(context["request"], response.status_code, code=code, detail=detail, errors=errors)
     response.content_type = PROBLEM
+    context["request"].accepted_renderer = JSONRenderer()  # also where the answer would have been YAML (the schema)
     return response
 
 
@@ -131,6 +133,14 @@ class ProjectViewSet(viewsets.GenericViewSet[Any]):
 
     project_field: ClassVar[str] = "project"
     ordering: ClassVar[str] = "-id"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Count strangers and wrong tokens, too: DRF refuses both before it counts."""
+        try:
+            super().initial(request, *args, **kwargs)
+        except (exceptions.NotAuthenticated, exceptions.AuthenticationFailed):
+            self.check_throttles(request)
+            raise
 
     def get_queryset(self) -> QuerySet[Any]:
         """Narrow to the caller's projects."""

@@ -181,6 +181,13 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = True
 
+
+def _rate(name: str, default: int) -> str | None:
+    """Return so many requests a minute as DRF writes them; 0: without a limit."""
+    most = int(env_number(name, default))
+    return f"{most}/min" if most else None
+
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "duolog.rest.TokenAuthentication",
@@ -192,6 +199,17 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "EXCEPTION_HANDLER": "duolog.api.problem",
+    # Counted in the memory of the web process: a database or broker in trouble must not be asked once more.
+    "DEFAULT_THROTTLE_CLASSES": [
+        "rest_framework.throttling.AnonRateThrottle",
+        "rest_framework.throttling.UserRateThrottle",
+    ],
+    "DEFAULT_THROTTLE_RATES": {
+        "anon": _rate("DUOLOG_API_ANONYMOUS_PER_MINUTE", 60),
+        "user": _rate("DUOLOG_API_PER_MINUTE", 1200),
+    },
+    # How many reverse proxies to believe about where a request comes from; 0: none, for anybody can claim anything.
+    "NUM_PROXIES": int(env_number("DUOLOG_PROXIES", 0)),
     # `?format=` names the format of an export, never that of an answer.
     "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

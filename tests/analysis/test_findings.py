@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import connection, transaction
 
 from analysis import findings
 from analysis.models import Finding
@@ -10,24 +13,25 @@ from detection import scan
 from detection.models import ModelVersion, Scan
 from logs import datasets
 from logs.models import Sequence
+from workers.jobs import JobFailed
 from workers.models import Run
 
 pytestmark = pytest.mark.django_db
 
 
-def scanned(project: str, values: list[float]) -> Scan:
-    """Store a scan with these scores; from 0.5 on they are anomalous."""
+def scanned(project: str, values: list[float], model: str = "m") -> Scan:
+    """Store a scan of sequences s0, s1, … with these scores; from 0.5 on they are anomalous."""
     dataset = datasets.get_or_create(project=project, name="d")
-    first = dataset.sequences.count()
-    rows = [Sequence(dataset=dataset, key=f"s{first + n}", entries=["a", "b"], length=2) for n in range(len(values))]
+    rows = [Sequence(dataset=dataset, key=f"s{n}", entries=["a", "b"], length=2) for n in range(len(values))]
+    Sequence.objects.bulk_create(rows, ignore_conflicts=True)
     found = scan.Findings()
-    for row, value in zip(Sequence.objects.bulk_create(rows), values, strict=True):
+    for row, value in zip(dataset.sequences.order_by("key"), values, strict=True):
         found.sequences.append(row.pk)
         found.values.append(value)
         if value >= 0.5:
             found.blame[row.pk] = (0.25, 0.75)
     version = ModelVersion.objects.create(
-        project=project, name="m", number=ModelVersion.objects.count() + 1, detector="moe", threshold=0.5
+        project=project, name=model, number=ModelVersion.objects.count() + 1, detector="moe", threshold=0.5
     )
     run = Run.objects.create(project=project, job="scan")
     return scan.keep(found, version=version, dataset=dataset, part=None, run=run)
@@ -57,3 +61,47 @@ def test_a_second_time_adds_nothing_and_keeps_what_people_did() -> None:
 def test_the_most_suspicious_are_opened_last_so_that_they_stand_first() -> None:
     findings.open_for(scanned("mine", [0.6, 0.9, 0.7]).pk)
     assert [finding.score.value for finding in Finding.objects.order_by("-pk")] == [0.9, 0.7, 0.6]
+
+
+def test_a_rescan_updates_the_open_finding_of_its_model() -> None:
+    findings.open_for(scanned("mine", [0.7, 0.2]).pk)
+    first = Finding.objects.get()
+    again = scanned("mine", [0.9, 0.6])
+    assert findings.open_for(again.pk) == 1
+    first.refresh_from_db()
+    assert (first.score.value, first.score.scan, first.state) == (0.9, again, "open")
+    assert Finding.objects.count() == 2
+    assert findings.open_for(scanned("mine", [0.8, 0.1], model="other").pk) == 1
+
+
+def test_what_people_decided_stays_and_a_rescan_opens_it_anew() -> None:
+    findings.open_for(scanned("mine", [0.7]).pk)
+    findings.decide(Finding.objects.get(), Finding.State.DISMISSED)
+    assert findings.open_for(scanned("mine", [0.8]).pk) == 1
+    assert sorted(Finding.objects.values_list("state", "score__value")) == [("dismissed", 0.7), ("open", 0.8)]
+    with pytest.raises(JobFailed, match="newer scan"):
+        findings.decide(Finding.objects.get(state="dismissed"), Finding.State.OPEN)
+
+
+def test_an_older_scan_that_ends_late_changes_nothing() -> None:
+    older, newer = scanned("mine", [0.7]), scanned("mine", [0.8])
+    assert (findings.open_for(newer.pk), findings.open_for(older.pk)) == (1, 0)
+    assert Finding.objects.get().score.value == 0.8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_scans_that_end_together_open_one_finding_a_sequence() -> None:
+    values = [0.5 + n / 1000 for n in range(400)]
+    scans = [scanned("mine", values), scanned("mine", values[::-1])]
+
+    def end(one: Scan) -> int:
+        try:
+            with transaction.atomic():
+                return findings.open_for(one.pk)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        opened = list(pool.map(end, scans))
+    assert sum(opened) == Finding.objects.count() == 400
+    assert {finding.score.scan for finding in Finding.objects.select_related("score__scan")} == {scans[1]}

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.postgres.aggregates import ArrayAgg
 from django.core.management import CommandError, call_command
 
 from logs.files import open_records
-from logs.models import Dataset, Sequence
+from logs.models import Dataset, Sequence, Split
 from training.generators.microservices import anomaly_types
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,6 +33,10 @@ def test_an_analysis_set_is_an_ordinary_dataset_with_explanations(capsys: Any, t
     assert run(*ask, "--set", "normal_share=0.5", capsys=capsys)["duplicates"] == 160
     split = run("split", "--dataset", "inc", capsys=capsys)
     assert split["leakage"] == {"validation": 0, "test": 0}
+    parts = [set(part.sequence_ids) for part in Split.objects.filter(dataset__name="inc")]
+    told = Sequence.objects.values_list("meta__incident").annotate(pks=ArrayAgg("pk"))
+    assert len(told) == 80  # the two languages of one incident are in one part
+    assert all(sum(not part.isdisjoint(pks) for part in parts) == 1 for _incident, pks in told)
 
     files = run("export", "--dataset", "inc", "--out", tmp_path, "--names", "source", capsys=capsys)["files"]
     assert {Path(file).name: count for file, count in files.items()} == {

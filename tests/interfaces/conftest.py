@@ -82,3 +82,11 @@ def browser(person: Callable[[str], Any]) -> Callable[[str], Any]:
 @pytest.fixture(autouse=True)
 def _english(settings: Any) -> None:
     settings.LANGUAGE_CODE = "en"
+
+
+@pytest.fixture(autouse=True)
+def _uncounted() -> None:
+    """Forget the requests of the tests before."""
+    from django.core.cache import cache
+
+    cache.clear()

@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from detection.models import ModelAlias, ModelVersion
 from logs import transfer
-from logs.models import Sequence
+from logs.models import Label, Sequence
 from workers import supervise
 from workers.models import Run
 
@@ -82,9 +82,13 @@ def test_a_dataset_is_made_in_our_project_only(api, ours, theirs):
         ({"search": "ROW 2"}, ["s2"]),
         ({"search": "s3"}, ["s3"]),
         ({"search": "100%"}, []),
+        ({"search": "café 失败 at db"}, ["c"]),
     ],
 )
 def test_sequences_are_found_by_label_and_text(api, ours, query, keys):
+    other = Sequence.objects.create(dataset=ours.dataset, key="c", entries=["x", "Café 失败 at DB"], length=2)
+    Label.objects.create(sequence=other, value=1, source=Label.Source.IMPORT)
+    keys = keys + ["c"] * (query == {"label": "anomalous"})
     found = api("viewer").get(f"/api/v1/datasets/{ours.dataset.pk}/sequences/", query).data["results"]
     assert [row["key"] for row in found] == keys
 
@@ -114,7 +118,9 @@ def test_a_page_of_many_equal_times_ends(api, ours):
     rows = [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(1200)]
     rows = Sequence.objects.bulk_create(rows)
     made = scores.bulk_create([scores.model(scan=ours.scan, sequence=row, value=0.9, anomalous=True) for row in rows])
-    Finding.objects.bulk_create([Finding(project="ours", score=score) for score in made])
+    Finding.objects.bulk_create(
+        [Finding(project="ours", score=score, sequence=score.sequence, model="m") for score in made]
+    )
     client, url, seen = api("viewer"), "/api/v1/findings/?page_size=500", set()
     while url:
         page = client.get(url).data

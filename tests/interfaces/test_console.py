@@ -86,7 +86,7 @@ def test_a_finding_leads_to_the_next_open_one(browser, ours):
     from detection.models import Score
 
     score = Score.objects.create(scan=ours.scan, sequence=ours.sequences[2], value=0.8, anomalous=True)
-    other = Finding.objects.create(project="ours", score=score)
+    other = Finding.objects.create(project="ours", score=score, sequence=score.sequence, model="m")
     client = browser("reviewer")
     answer = client.post(f"/admin/analysis/finding/{other.pk}/do/dismiss/")
     assert answer.url == f"/admin/analysis/finding/{ours.finding.pk}/change/"

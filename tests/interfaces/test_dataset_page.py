@@ -51,6 +51,17 @@ def test_services_by_type(browser, ours):
     assert "<b>gateway" not in found
 
 
+def test_types_are_called_by_their_english_names_too(browser, ours):
+    Label.objects.filter(value=1).update(type="超时异常")
+    client = browser("viewer")
+    page(client, ours)
+    count()
+    found = page(client, ours, "?type=超时异常")
+    assert "; timeout (超时异常): 1 (25.0%)" in found
+    assert found.count(">timeout (超时异常)") >= 2  # the sequence, and what was asked for
+    assert "type=%E8%B6%85%E6%97%B6%E5%BC%82%E5%B8%B8" in found  # links keep to what is stored
+
+
 def test_leakage_and_later_labels_are_told(browser, ours):
     last = Label.objects.latest("pk").pk
     common = {"dataset": ours.dataset, "revision": 2, "seed": 1, "sha256": "1" * 64, "strategy": "chronological"}

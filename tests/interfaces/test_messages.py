@@ -13,6 +13,8 @@ import pytest
 from babel.messages.mofile import write_mo
 from django.utils import translation
 
+from logs.labels import named
+
 TOOL = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[2] / "platform" / "duolog" / "locale" / "update.py"))
 )
@@ -54,3 +56,22 @@ def test_django_uses_it(language):
         assert translation.gettext("Findings") == "异常发现"
         assert translation.gettext("Home") == "首页"  # Django's own
         assert translation.gettext("Type to search") == "输入以搜索"  # unfold's, which ships none
+
+
+def test_anomaly_types_have_the_english_names_of_the_generator():
+    kept = {message.id: message.string for message in TOOL.read("en") if message.id}
+    assert kept == {message.id: message.string for message in TOOL.anomalies() if message.id}, "run `make messages`"
+    compiled = io.BytesIO()
+    write_mo(compiled, TOOL.read("en"))
+    assert TOOL.po_file("en").with_suffix(".mo").read_bytes() == compiled.getvalue(), "run `make messages`"
+
+
+@pytest.mark.parametrize("default", ["en", "zh-hans"])
+def test_an_anomaly_type_is_named_in_the_language_of_the_reader(settings, default):
+    settings.LANGUAGE_CODE = default
+    with translation.override("en"):
+        assert [named(kind) for kind in ("超时异常", "网络", "tcp reset", "")] == [
+            "timeout (超时异常)", "network (网络)", "tcp reset", ""
+        ]  # fmt: skip
+    with translation.override("zh-hans"):
+        assert [named(kind) for kind in ("超时异常", "tcp reset")] == ["超时异常", "tcp reset"]

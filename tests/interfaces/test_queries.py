@@ -28,7 +28,9 @@ def many(ours):
     scores = Score.objects.bulk_create(
         [Score(scan=ours.scan, sequence=row, value=0.8, anomalous=True, blame=[1.0]) for row in sequences]
     )
-    Finding.objects.bulk_create([Finding(project="ours", score=score) for score in scores])
+    Finding.objects.bulk_create(
+        [Finding(project="ours", score=score, sequence=score.sequence, model="m") for score in scores]
+    )
     return ours
 
 

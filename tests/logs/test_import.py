@@ -81,8 +81,9 @@ def test_an_id_that_stands_twice_in_a_file_is_taken_once() -> None:
     counts = store([LogSequence("a", ("first",), 0), LogSequence("a", ("second",), 1), LogSequence("a", ("first",), 0)])
     assert (counts["sequences"], counts["labelled"], counts["quarantined"]) == (1, 1, 2)
     assert [one.entries for one in datasets.read(Dataset.objects.get())] == [("first",)]
-    reasons = QuarantinedRow.objects.values_list("row", "reason")
-    assert list(reasons) == [(row, "the sequence id stands in row 1 already") for row in (2, 3)]
+    assert [(row.row, row.why) for row in QuarantinedRow.objects.all()] == [
+        (row, "the sequence id stands in row 1 already") for row in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -60,5 +60,5 @@ def make_tenant(slug: str) -> Tenant:
     scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
-    finding = Finding.objects.create(project=slug, score=score)
+    finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
     return Tenant(project, dataset, sequences, run, version, scan, finding)

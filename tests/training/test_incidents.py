@@ -131,7 +131,7 @@ def test_no_two_samples_have_the_same_template_sequence_so_no_two_parts_share_on
 def test_a_pair_is_one_incident_told_twice():
     pairs = defaultdict(list)
     for sample in make(400, language="pairs"):
-        pairs[sample.meta["pair"]].append(sample)
+        pairs[sample.meta["incident"]].append(sample)
     for chinese, english in pairs.values():
         one, other = chinese.meta["analysis"], english.meta["analysis"]
         assert (one["language"], other["language"]) == ("zh", "en")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, reject
@@ -96,6 +97,35 @@ def test_train_is_older_than_validation_and_that_than_test(case: tuple[list[Memb
     assert all(max(before) <= min(after) for before, after in itertools.pairwise(times))
     left_out = {member.key for member in members} - {member.key for part in parts.values() for member in part}
     assert all(member.at <= min(times[0]) for member in members if member.key in left_out)
+
+
+@strategies
+@given(case=cases(), told=st.lists(st.integers(0, 12), min_size=60, max_size=60), seed=st.integers(0, 3))
+def test_no_incident_stands_in_two_parts(
+    case: tuple[list[Member], dict[str, int]], told: list[int], seed: int, strategy: str
+) -> None:
+    members, sizes = case
+    members = [replace(one, incident=f"i{at}" if at else "") for one, at in zip(members, told, strict=False)]
+    where = defaultdict(set)
+    for name, part in parts_of(members, sizes, seed, strategy).items():
+        for member in part:
+            where[member.incident].add(name)
+    assert all(len(names) == 1 for incident, names in where.items() if incident)
+
+
+@pytest.mark.parametrize("strategy", ["random", "chronological"])
+def test_pairs_cost_a_part_one_member_at_most(strategy: str) -> None:
+    members = [
+        Member(f"p{n}-{language}", n % 2, f"异常{n % 23}" * (n % 2), float(n), incident=f"p{n}")
+        for n in range(500)
+        for language in ("zh", "en")
+    ] + [Member(f"s{n}", n % 2, at=n + 0.5) for n in range(77)]
+    sizes = {"train": 861, "validation": 108, "test": 108}
+    for seed in range(5):
+        for name, positions in split(members, sizes, seed, strategy).items():
+            assert abs(len(positions) - sizes[name]) <= 1
+            if strategy == "random":
+                assert abs(sum(members[position].label for position in positions) - sizes[name] / 2) <= 3
 
 
 def test_groups_come_as_near_to_the_sizes_and_the_labels_as_they_can() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from counting.jobs import effects
@@ -51,3 +55,11 @@ def test_a_command_tells_why_its_run_failed() -> None:
         console.perform(job="fail")
     with pytest.raises(CommandError, match="unknown option 'too'; did you mean 'to'"):
         console.perform(job="count", options={"too": 1})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is warned")
+def test_root_is_not_warned_of_pickle_which_is_not_accepted() -> None:
+    check = "from workers.celery import app; from celery.platforms import check_privileges as check;"
+    command = [sys.executable, "-W", "error", "-c", f"{check} check(app.conf.accept_content)"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert (done.returncode, "superuser" in done.stderr) == (0, False), done.stderr

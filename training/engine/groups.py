@@ -40,6 +40,23 @@ def divide(
     return {name: sorted(chosen[name]) for name in sizes}
 
 
+def joined(groups: Sequence[bytes], incidents: Sequence[str]) -> list[bytes]:
+    """Return the group of each member where groups that share an incident (not "") are one, named by the least."""
+    above: dict[bytes, bytes] = {}
+
+    def top(group: bytes) -> bytes:
+        while (higher := above.get(group, group)) != group:
+            above[group] = group = above.get(higher, higher)  # halves the way for the next who goes it
+        return group
+
+    first: dict[str, bytes] = {}
+    for group, incident in zip(groups, incidents, strict=True):
+        if incident:
+            least, other = sorted((top(group), top(first.setdefault(incident, group))))
+            above[other] = least
+    return [top(group) for group in groups]
+
+
 class _Part:
     """How many of each stratum a part wants, and how many it has."""
 

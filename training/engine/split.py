@@ -32,7 +32,11 @@ class SplitError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A labelled sequence as splitting sees it: `at` is its first line's time, `template` its fingerprint."""
+    """A labelled sequence as splitting sees it: `at` is its first line's time, `template` its fingerprint.
+
+    Members that share an `incident`, told twice in two languages, say, are one thing to learn: no part may hold what
+    another one knows, so whatever the strategy is, they stay together.
+    """
 
     key: str
     label: int
@@ -40,6 +44,7 @@ class Member:
     at: float | None = None
     template: bytes = b""
     source: str = ""
+    incident: str = ""
 
 
 def split(
@@ -68,28 +73,29 @@ def split(
 
 
 def randomly(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
-    """Draw at random: each part gets exactly its size.
+    """Draw at random: each part gets exactly its size, as far as incidents allow (`_cut`).
 
     Its share of each label is that of the whole, to within a sequence or two, and that of each type nearly so. This is
     systematic sampling: each stratum, shuffled, is spread evenly over [0, 1); a part is then one interval, and an
     interval holds of each stratum what its length asks for.
     """
-    by_type: dict[tuple[int, str], list[int]] = defaultdict(list)
-    for position, member in enumerate(members):
-        by_type[member.label, member.type].append(position)
-    by_label: dict[int, list[tuple[float, str, int]]] = defaultdict(list)
-    for (label, type_), positions in by_type.items():
+    by_type: dict[tuple[int, str], list[list[int]]] = defaultdict(list)
+    for unit in _units(members):
+        first = members[unit[0]]
+        by_type[first.label, first.type].append(unit)
+    by_label: dict[int, list[tuple[float, str, list[int]]]] = defaultdict(list)
+    for (label, type_), units in by_type.items():
         phase = _number(seed, f"type {label} {type_}")  # else all rare types would miss the same part
-        positions.sort(key=lambda position: _hash(seed, members[position].key))
-        by_label[label] += [(place, type_, position) for place, position in _spread(positions, phase)]
-    whole: list[tuple[float, int, int]] = []
+        units.sort(key=lambda unit: _hash(seed, members[unit[0]].key))
+        by_label[label] += [(place, type_, unit) for place, unit in _spread(units, phase)]
+    whole: list[tuple[float, int, list[int]]] = []
     for label, ranked in by_label.items():
-        whole += [(place, label, position) for place, position in _spread([row[2] for row in sorted(ranked)], 0.5)]
-    return _cut([position for _, _, position in sorted(whole)], sizes)
+        whole += [(place, label, unit) for place, unit in _spread([row[2] for row in sorted(ranked)], 0.5)]
+    return _cut([unit for _, _, unit in sorted(whole)], sizes)
 
 
 def by_time(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
-    """Put the oldest into the first part and the newest into the last, each exactly its size.
+    """Put the oldest into the first part and the newest into the last, each exactly its size but for incidents.
 
     Where fewer are asked for than there are, the oldest of all are left out: what a model will meet is most like the
     newest. Among members of one moment the key decides; the seed changes nothing.
@@ -97,8 +103,10 @@ def by_time(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> d
     untimed = sum(member.at is None for member in members)
     if untimed:
         raise SplitError("untimed", found=untimed)
-    order = sorted(range(len(members)), key=lambda position: (members[position].at, members[position].key))
-    return _cut(order[len(order) - sum(sizes.values()) :], sizes)
+    units = sorted(_units(members), key=lambda unit: min((members[one].at or 0, members[one].key) for one in unit))
+    parts = _cut(units, {"": len(members) - sum(sizes.values()), **sizes})
+    del parts[""]
+    return parts
 
 
 def by_template(members: Sequence[Member], sizes: Mapping[str, int], seed: int) -> dict[str, list[int]]:
@@ -141,22 +149,38 @@ def digest(contents: Iterable[bytes]) -> str:
 def _grouped(
     names: Sequence[bytes], members: Sequence[Member], sizes: Mapping[str, int], seed: int
 ) -> dict[str, list[int]]:
+    names = groups.joined(names, [member.incident for member in members])
     found, wanted = len(set(names)), sum(size > 0 for size in sizes.values())
     if found < wanted:
         raise SplitError("groups", found=found, parts=wanted)
     return groups.divide(names, [(member.label, member.type) for member in members], sizes, seed)
 
 
-def _cut(order: Sequence[int], sizes: Mapping[str, int]) -> dict[str, list[int]]:
-    parts, start = {}, 0
+def _units(members: Sequence[Member]) -> Iterable[list[int]]:
+    """Return the positions of each incident's members, by their keys, and of each other member alone."""
+    units: dict[str | int, list[int]] = defaultdict(list)
+    for position, member in enumerate(members):
+        units[member.incident or position].append(position)
+    for unit in units.values():
+        unit.sort(key=lambda position: members[position].key)
+    return units.values()
+
+
+def _cut(units: Sequence[list[int]], sizes: Mapping[str, int]) -> dict[str, list[int]]:
+    """Fill one part after the other; what begins in one ends in it, and the next part is smaller by that."""
+    waiting, parts, taken, end = iter(units), {}, 0, 0
     for name, size in sizes.items():
-        parts[name] = sorted(order[start : start + size])
-        start += size
+        end += size
+        part: list[int] = []
+        while taken + len(part) < end:
+            part += next(waiting)
+        parts[name] = sorted(part)
+        taken += len(part)
     return parts
 
 
-def _spread(positions: list[int], phase: float) -> list[tuple[float, int]]:
-    return [((rank + phase) / len(positions), position) for rank, position in enumerate(positions)]
+def _spread(units: list[list[int]], phase: float) -> list[tuple[float, list[int]]]:
+    return [((rank + phase) / len(units), unit) for rank, unit in enumerate(units)]
 
 
 def _hash(seed: int, text: str) -> bytes:

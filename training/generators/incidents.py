@@ -69,7 +69,7 @@ class Incidents(Generator):
     Options = Options
 
     def generate(self, count: int, seed: int) -> Iterator[LogSequence]:
-        """Yield `count` samples; a pair's members follow each other, and share `meta["pair"]`.
+        """Yield `count` samples; a pair's members follow each other, and share `meta["incident"]`.
 
         Memory grows by one hash a sample. Raises OptionsError if the options leave too little to tell.
         """
@@ -131,7 +131,7 @@ class _Desk:
         for shop in self.shops:
             told_in = shop.options.language
             language: Language = spoken if told_in == "mixed" else told_in
-            paired = {"pair": name} if len(self.shops) > 1 else {}
+            paired = {"incident": name} if len(self.shops) > 1 else {}
             key = f"{name}_{language}" if paired else name
             request = shop.request(key, story, roll("told", self.seed, number, attempt))
             meta = {name: value for name, value in request.sequence.meta.items() if name not in LEFT_OUT}

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from duolog.plugins.options import OptionsError, parse_pairs
 from duolog.plugins.registry import PluginError
+from logs.labels import named
 from logs.models import QuarantinedRow
 from logs.preview import Preview, look
 from logs.streams import UnknownFormat
@@ -133,7 +134,7 @@ def _print(console: Console, name: str, one: Preview) -> None:
         (gettext("options"), _pairs(one.options)),
         (gettext("read"), read if one.whole else gettext("%(read)s, from the beginning of the file") % {"read": read}),
         (gettext("labels"), ", ".join(f"{labels[label]} {count}" for label, count in one.labels.items() if count)),
-        (gettext("types"), ", ".join(f"{kind} {count}" for kind, count in one.types.items())),
+        (gettext("types"), ", ".join(f"{named(kind)} {count}" for kind, count in one.types.items())),
         (gettext("quarantined"), str(one.refusals) if one.refusals else ""),
     ):
         if value:
@@ -143,7 +144,9 @@ def _print(console: Console, name: str, one: Preview) -> None:
     for row in one.sequences:
         label = {0: labels["normal"], 1: labels["anomalous"], None: ""}[row["label"]]
         beginning = "\n".join(escape(line.split("\n")[0][:100]) for line in row["log_entries"][:2])
-        table.add_row(escape(row["sequence_id"]), label, escape(row["type"] or ""), str(row["length"]), beginning)
+        table.add_row(
+            escape(row["sequence_id"]), label, escape(named(row["type"] or "")), str(row["length"]), beginning
+        )
     console.print(table)
     for row in one.refused:
         console.print(f"  {name}:{row['row']}: {row['reason']}", markup=False, soft_wrap=True)
@@ -156,4 +159,4 @@ def _pairs(values: dict[str, Any]) -> str:
 def _reasons(runs: list[Run]) -> list[str]:
     """Return the first rows that were refused, and why."""
     rows = QuarantinedRow.objects.filter(run__in=runs).order_by("id")[:REASONS]
-    return [f"{Path(row.file).name}:{row.row}: {row.reason}" for row in rows]
+    return [f"{Path(row.file).name}:{row.row}: {row.why}" for row in rows]

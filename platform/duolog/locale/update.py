@@ -1,6 +1,7 @@
 """Bring the catalogues in step with the sources (`make messages`): extract, merge, compile; no gettext tool needed.
 
-Messages of django-unfold, which ships no translations, are taken in where Django has none for them either.
+Messages of django-unfold, which ships no translations, are taken in where Django has none for them either. English
+needs a catalogue for one thing only: the names of anomaly types, which are Chinese in the data (`logs.labels.named`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ["platform/duolog", "workers", "logs", "detection", "analysis", "training"]
 LANGUAGES = {"zh_Hans": "zh_Hans_CN"}
 KEYWORDS: dict[str, Any] = {
-    **dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop"]),
+    **dict.fromkeys(["_", "gettext", "gettext_lazy", "gettext_noop", "Reason"]),
     **dict.fromkeys(["ngettext", "ngettext_lazy"], (1, 2)),
     **dict.fromkeys(["pgettext", "pgettext_lazy"], ((1, "c"), 2)),
     "npgettext": ((1, "c"), 2, 3),
@@ -49,6 +50,18 @@ def sources() -> Catalog:
             continue  # parts of unfold that we do not install
         if known.get(message, context) is None and catalog.get(message, context) is None:
             catalog.add(message, locations=[("django-unfold", 0)], context=context)
+    return catalog
+
+
+def anomalies() -> Catalog:
+    """Return the English names of the generator's anomaly types and of their categories."""
+    from logs.formats.instruction import WORDS
+    from training.generators.microservices import anomaly_types
+
+    catalog = Catalog(locale="en", **METADATA)
+    for kind, (english, category) in anomaly_types().items():
+        catalog.add(kind, english, context="anomaly")
+        catalog.add(category, WORDS["en"][category], context="anomaly")
     return catalog
 
 
@@ -92,7 +105,7 @@ def po_file(language: str) -> Path:
 def read(language: str) -> Catalog:
     """Return a language's catalogue."""
     with po_file(language).open("rb") as file:
-        return read_po(file, locale=LANGUAGES[language])
+        return read_po(file, locale=LANGUAGES.get(language, language))
 
 
 def untranslated(catalog: Catalog) -> list[Message]:
@@ -110,19 +123,27 @@ def main() -> int:
     found, left = sources(), 0
     for language, locale in LANGUAGES.items():
         place = po_file(language)
-        place.parent.mkdir(parents=True, exist_ok=True)
         catalog = read(language) if place.exists() else Catalog(locale=locale, **METADATA)
         found.creation_date = catalog.creation_date  # a new date each time would only make noise
         catalog.update(found, no_fuzzy_matching=True)
         catalog.obsolete.clear()
-        with place.open("wb") as file:
-            write_po(file, catalog, width=120, sort_output=True, omit_header=False, include_lineno=False)
-        with place.with_suffix(".mo").open("wb") as file:
-            write_mo(file, catalog)
+        write(catalog, place)
         for message in untranslated(catalog):
             print(f"{language}: {message.id!r}")
             left = 1
+    names = anomalies()
+    names.creation_date = names.revision_date = found.creation_date
+    write(names, po_file("en"))
     return left
+
+
+def write(catalog: Catalog, place: Path) -> None:
+    """Write a catalogue, and its compiled form beside it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        write_po(file, catalog, width=120, sort_output=True, omit_header=False, include_lineno=False)
+    with place.with_suffix(".mo").open("wb") as file:
+        write_mo(file, catalog)
 
 
 if __name__ == "__main__":

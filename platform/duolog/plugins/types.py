@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,35 @@ class LogSequence:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Reason(str):
+    """A sentence in English that can be told in other languages, too: it keeps `message` and `values` apart.
+
+    `message` holds `%(name)s` for each of the `values` (JSON), and is what a catalogue of translations knows it by.
+    `file` among them, if it has one, is put before the sentence: of a folder, the file that it speaks of.
+    """
+
+    message: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, message: str, /, **values: Any) -> Self:
+        """Fill in the values."""
+        reason = super().__new__(cls, fill(message, values))
+        reason.message, reason.values = message, values
+        return reason
+
+
+def fill(message: str, values: Mapping[str, Any]) -> str:
+    """Return a message of a `Reason`, in whatever language it is, with its values."""
+    text = message % values if values else message
+    return f"{values['file']}: {text}" if "file" in values else text
+
+
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A row that could not be understood: where it stood, why, and how it began (at most 500 characters)."""
+    """A row that could not be understood: where it stood, why, and how it began (at most 500 characters).
+
+    A `reason` that is a `Reason` is shown in the language of whoever looks, any other as it is.
+    """
 
     row: int
     reason: str

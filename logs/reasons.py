@@ -1,0 +1,13 @@
+"""Reasons of rows that were refused, in the language of whoever looks."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext
+
+from duolog.plugins.types import Reason, fill
+
+
+def shown(reason: str) -> str:
+    """Return a reason in the active language; what is no `Reason`, from somebody's plugin, stays as it is."""
+    # An empty message is a catalogue's header.
+    return fill(gettext(reason.message), reason.values) if isinstance(reason, Reason) and reason else reason
