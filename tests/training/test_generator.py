@@ -145,7 +145,7 @@ def test_it_streams():
         ({"services": 4}, "services"),
         ({"types": ("no such",)}, "超时异常"),
         ({"styles": ("cobol",)}, "spring"),
-        ({"wordings": (7,)}, "wordings"),
+        ({"wordings": (10,)}, "wordings"),
         ({"min_lines": 20}, "max_lines"),
         ({"max_lines": 10}, "max_lines"),
         ({"teams": 0}, "teams"),

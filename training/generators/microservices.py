@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from duolog.plugins.points import Generator
 from duolog.plugins.types import LogSequence
 from training.generators.shop import catalog, stories
-from training.generators.shop.catalog import LANGUAGES, SERVICES, Fault, Language
+from training.generators.shop.catalog import LANGUAGES, SERVICES, WORDINGS, Fault, Language
 from training.generators.shop.draws import Draws, binomial, details, roll
 from training.generators.shop.stories import Line, Story, Teller
 from training.generators.shop.styles import STYLE_NAMES, STYLES
@@ -26,6 +26,7 @@ DAYS, DAY_SECONDS = 90, 86_400
 MOMENTS = (DAY_SECONDS - 1200) * 1000  # milliseconds of the day in which requests begin: none crosses midnight
 VARIANTS = 512  # of the stories of a flow, and of the details of a request
 TRIES = 4
+DIALECTS = 50
 MOST_LINES = 40
 
 SLOT = Struct(">HHH")
@@ -58,8 +59,8 @@ class Options:
     """What the shop's traffic looks like.
 
     `types` keeps only these anomaly types (empty: all). In each of `teams` deployments of the shop every service keeps
-    to one house style. `styles` and `wordings` narrow the choice of layouts and of words, so that a test can use
-    templates that training never saw.
+    to one house style and one dialect, which has one wording for each phrase. `styles` and `wordings` narrow the choice
+    of layouts and of words, so that a test can use templates that training never saw.
     """
 
     language: Literal["zh", "en", "mixed"] = "zh"
@@ -71,7 +72,7 @@ class Options:
     types: tuple[str, ...] = ()
     teams: int = 1
     styles: tuple[str, ...] = STYLE_NAMES
-    wordings: tuple[int, ...] = (0, 1, 2)
+    wordings: tuple[int, ...] = tuple(range(WORDINGS))
 
     def __post_init__(self) -> None:
         for name in ("anomaly_share", "noise"):
@@ -89,8 +90,8 @@ class Options:
             raise ValueError(f"unknown types {', '.join(sorted(unknown))}; known are {', '.join(anomaly_types())}")
         if not self.styles or set(self.styles) - set(STYLE_NAMES):
             raise ValueError(f"styles must name some of {', '.join(STYLE_NAMES)}")
-        if not self.wordings or set(self.wordings) - {0, 1, 2}:
-            raise ValueError("wordings must name some of 0, 1, 2")
+        if not self.wordings or set(self.wordings) - set(range(WORDINGS)):
+            raise ValueError(f"wordings must name some of 0 to {WORDINGS - 1}")
 
 
 def anomaly_types() -> dict[str, tuple[str, str]]:
@@ -137,7 +138,12 @@ class Shop:
         self.days = [(first + timedelta(days=day)).isoformat() for day in range(DAYS)]
         languages: tuple[Language, ...] = LANGUAGES if options.language == "mixed" else (options.language,)
         chosen = [style for style in STYLES if style.name in options.styles]
-        voices = [Voice(style, language, options.wordings) for style in chosen for language in languages]
+        voices = [
+            Voice(style, language, dialect, options.wordings)
+            for style in chosen
+            for language in languages
+            for dialect in range(DIALECTS)
+        ]
         self.teams = []
         for team in range(options.teams):
             draw = Draws("team", seed, team)

@@ -16,6 +16,8 @@ SERVICES = (
     "product-service", "coupon-service", "logistics-service", "risk-service",
 )  # fmt: skip
 """In the order in which a larger shop adds them."""
+WORDINGS = 10
+"""Ways to say each thing, in each language."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""How the teams of the shop write their logs: six house styles, each with its layout, frames, field names and wordings.
+"""How the teams of the shop write their logs: six house styles, each with its layout, frames and field names.
 
 A phrase told in two styles gives two templates, so a style that is left out of training tests what a model makes of
 logs whose templates it never saw.
@@ -6,9 +6,7 @@ logs whose templates it never saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from training.generators.shop.catalog import Language, Phrase
 
@@ -58,26 +56,19 @@ class Style:
     opening: str = ""
     closing: str = ""
 
-    def form(
-        self, service: str, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str, callee: str
-    ) -> str:
+    def form(self, service: str, phrase: Phrase, wording: int, language: Language, kind: str, callee: str) -> str:
         """Return a line, a MARK standing for each value."""
         fields = [*phrase.fields, *(["ms"] if kind == "done" else [])]
         stamp = "{date}" + self.day + "{minute}{second}" + self.fraction + "{thousandth}"
         return self.prefix + stamp.format(**MARKS) + self.layout.format(
             trace=MARKS["trace"], thread=MARKS["thread"], service=service,
             level=self.levels.get(phrase.level, phrase.level),
-            message=self.message(phrase, wordings, language, kind, callee), fields=self._fields(fields),
+            message=self.message(phrase, wording, language, kind, callee), fields=self._fields(fields),
         )  # fmt: skip
 
-    def message(
-        self, phrase: Phrase, wordings: Sequence[int], language: Language, kind: str = "say", callee: str = ""
-    ) -> str:
-        """Return the words of a phrase: the style prefers one of the `wordings`.
-
-        `kind` is start, done (both of an operation) or say.
-        """
-        text: str = getattr(phrase, language)[wordings[_number(self.name, phrase.en[0]) % len(wordings)]]
+    def message(self, phrase: Phrase, wording: int, language: Language, kind: str = "say", callee: str = "") -> str:
+        """Return the words of a phrase; `kind` is start, done (both of an operation) or say."""
+        text: str = getattr(phrase, language)[wording]
         if kind != "say":
             text = getattr(self, kind)[language == "en"].format(op=text)
         return text.replace("{callee}", callee)
@@ -128,8 +119,3 @@ STYLES = (
     ),
 )  # fmt: skip
 STYLE_NAMES = tuple(style.name for style in STYLES)
-
-
-def _number(*texts: str) -> int:
-    """Return a number that depends on the texts alone: the wording a style prefers for a phrase."""
-    return blake2b("\0".join(texts).encode(), digest_size=2).digest()[0]

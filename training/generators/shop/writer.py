@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import blake2b
 from operator import itemgetter
 
-from training.generators.shop.catalog import Language
+from training.generators.shop.catalog import Language, Phrase
 from training.generators.shop.stories import Line
 from training.generators.shop.styles import CONSTANT, MARKS, PER_LINE, Style
 
@@ -20,19 +21,29 @@ Form = tuple[Callable[[Sequence[str]], tuple[str, ...]], Line | None]
 
 
 class Voice:
-    """A language in a house style: what all services that log so have in common. Keeps the forms of its lines."""
+    """A language in a house style and a dialect, which has one of the `wordings` for each phrase.
 
-    def __init__(self, style: Style, language: Language, wordings: Sequence[int]) -> None:
-        self.style, self.language, self.wordings = style, language, wordings
+    It is what all services that log so have in common, and keeps the forms of its lines.
+    """
+
+    def __init__(self, style: Style, language: Language, dialect: int, wordings: Sequence[int]) -> None:
+        self.style, self.language, self.dialect, self.wordings = style, language, dialect, wordings
         self.forms: dict[Line, Form] = {}
+
+    def wording(self, phrase: Phrase) -> int:
+        """Return which wording of a phrase the dialect has."""
+        key = f"{self.dialect}/{phrase.en[0]}".encode()
+        return self.wordings[int.from_bytes(blake2b(key, digest_size=2).digest()) % len(self.wordings)]
 
     def message(self, told: Line) -> str:
         """Return the words of a line, without its fields."""
-        return self.style.message(told.phrase, self.wordings, self.language, told.kind, told.callee)
+        return self.style.message(told.phrase, self.wording(told.phrase), self.language, told.kind, told.callee)
 
     def text(self, told: Line) -> str:
         """Return the whole line, a MARK standing for each value."""
-        return self.style.form(told.service, told.phrase, self.wordings, self.language, told.kind, told.callee)
+        return self.style.form(
+            told.service, told.phrase, self.wording(told.phrase), self.language, told.kind, told.callee
+        )
 
 
 class Writer:
