@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -66,15 +66,18 @@ def measure(dataset: Dataset, real: Dataset, ctx: Context) -> dict[str, Any]:
     limit = gap.limit(len(ours), len(theirs))
     given = generated_with(dataset)
     telling = {name: value for name, value in auc.items() if value is not None and value >= limit}
-    tried = []
+    tried: list[dict[str, Any]] = []
+    made: dict[str, Any] = {}  # features under the options tried: two groups may ask for the same
     if given is not None:
         wanted = gap.candidates(theirs)
         asked = [(name, each) for name in telling for each in wanted.get(name, ()) if {**given, **each} != given]
         ctx.stage(gettext("trying options"), total=len(asked))
         for name, each in asked:
             ctx.checkpoint()
-            made = list(generate({**given, **each}))
-            after = gap.auc(gap.features(made, gap.moments(made), whole_seconds=whole)[name], reference[name])
+            if str(each) not in made:
+                sequences = generate({**given, **each})
+                made[str(each)] = gap.features(sequences, gap.moments(sequences), whole_seconds=whole)
+            after = gap.auc(made[str(each)][name], reference[name])
             tried.append({"group": name, "options": each, "before": telling[name], "after": after})
             ctx.advance()
     return {
@@ -118,10 +121,10 @@ def generated_with(dataset: Dataset) -> dict[str, Any] | None:
     return as_json(registry.create("duolog.generators", GENERATOR, last.options["options"]).options)
 
 
-def generate(options: Mapping[str, Any]) -> Iterator[LogSequence]:
-    """Yield sequences of the generator under these options."""
+def generate(options: Mapping[str, Any]) -> list[LogSequence]:
+    """Return sequences of the generator under these options."""
     plugin = cast(Generator, registry.create("duolog.generators", GENERATOR, options))
-    return iter(guard.call(plugin, "generate", TRIED, 0))
+    return list(guard.call(plugin, "generate", TRIED, 0))
 
 
 def best(tried: Sequence[dict[str, Any]], helps: float) -> list[dict[str, Any]]:
