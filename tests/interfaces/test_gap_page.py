@@ -79,6 +79,8 @@ def test_the_form_starts_the_comparison(browser, gap, theirs):
     asked = {"dataset": gap.dataset.pk, "real": gap.real.pk}
     assert client.post(path, asked).status_code == 302
     assert Run.objects.get(job="measure-gap").options == {"dataset": "ours-logs", "real": "openstack"}
-    for wrong in (gap.dataset.pk, theirs.dataset.pk):
-        assert client.post(path, {**asked, "real": wrong}).status_code == 200  # the form again, with errors
+    everywhere = browser("root")  # sees both projects
+    for who, wrong in ((client, gap.dataset), (client, theirs.dataset), (everywhere, theirs.dataset)):
+        assert who.post(path, {**asked, "real": wrong.pk}).status_code == 200  # the form again, with errors
+    assert "belongs to another project" in everywhere.post(path, {**asked, "real": wrong.pk}).content.decode()
     assert Run.objects.filter(job="measure-gap").count() == 1

@@ -64,14 +64,21 @@ def test_an_option_takes_the_value_of_the_real_ones(
     assert suggested in gap.candidates(real)[group]
 
 
-def test_what_one_side_does_not_tell_is_not_compared() -> None:
+def test_what_half_of_one_side_does_not_tell_is_not_compared() -> None:
     bare = [
         dataclasses.replace(one, entries=("block received", "block sent"), times=(), label=None, meta={})
         for one in shop(2)
     ]
-    found = compare(shop(1), bare)
+    mostly = [*bare[:180], *shop(2)[180:]]
+    found = compare(shop(1), mostly, *(name for name in gap.GROUPS if name != "wording"))
     assert {name for name, value in found.items() if value is None} == {"levels", "gaps", "services", "labels"}
     assert not gap.candidates(bare)["labels"]
+
+
+def test_repetition_is_that_of_masked_lines() -> None:
+    lines = ("took 5 ms", "took 17 ms", "done", "took 9 ms")
+    row = gap.features([LogSequence("a", lines)], [np.array([])], whole_seconds=False)["repetition"]
+    assert row.tolist() == [[0.5, 0.75]]
 
 
 def test_times_that_lost_their_fraction_are_compared_in_whole_seconds() -> None:
