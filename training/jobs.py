@@ -18,7 +18,7 @@ from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import evaluation, snapshot, splits
+from training import evaluation, gaps, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -199,6 +199,40 @@ class Evaluate(Job[EvaluateOptions]):
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
             return {"model": str(version), "dataset": where, "metrics": metrics}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class GapOptions:
+    """Which dataset to compare with which `real` one."""
+
+    dataset: str
+    real: str
+
+    def __post_init__(self) -> None:
+        if self.dataset == self.real:
+            raise ValueError(gettext("name two datasets: one that is synthetic, and a real one to compare it with"))
+
+
+@job("measure-gap", queue="gpu")
+class MeasureGap(Job[GapOptions]):
+    """Measure how far a synthetic dataset is from a real one, and keep the figures with it."""
+
+    def run(self, options: GapOptions, ctx: RunContext) -> Finish:
+        """Compare samples of both."""
+        found = []
+        for ref in (options.dataset, options.real):
+            dataset, part = datasets.resolve(project=ctx.run.project, ref=ref)
+            if part:
+                raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
+            found.append(dataset)
+        synthetic, real = found
+        values = gaps.measure(synthetic, real, ctx)
+
+        def finish() -> Mapping[str, Any]:
+            gaps.store(synthetic, real, values, run=ctx.run)
+            return {"dataset": synthetic.name, "real": real.name, **values}
 
         return finish
 

@@ -59,9 +59,9 @@ class StartForm(forms.Form):
         return runs.enqueue(job=job, options=self.options(), project=self.project(), user=access.person(self.request))
 
 
-def dataset_field() -> forms.ModelChoiceField[Any]:
+def dataset_field(label: Any) -> forms.ModelChoiceField[Any]:
     """A choice of datasets, filled by `prepare`."""
-    return forms.ModelChoiceField(Dataset.objects.none(), label=_("Dataset"), widget=UnfoldAdminSelectWidget())
+    return forms.ModelChoiceField(Dataset.objects.none(), label=label, widget=UnfoldAdminSelectWidget())
 
 
 def number_field(label: Any, initial: int, least: int = 0, help_text: Any = "") -> forms.IntegerField:
@@ -88,11 +88,15 @@ def plugin_field(label: Any, group: str, *first: tuple[str, Any]) -> forms.Choic
 class OnDataset(StartForm):
     """Work on a dataset that exists."""
 
-    dataset = dataset_field()
+    dataset = dataset_field(_("Dataset"))
 
     def prepare(self) -> None:
         """Offer the user's datasets."""
-        field = self.fields["dataset"]
+        self.offer("dataset")
+
+    def offer(self, name: str) -> None:
+        """Fill a choice of datasets."""
+        field = self.fields[name]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         field.queryset = access.visible(self.request.user, Dataset.objects.select_related("project"), "project__slug")
 
@@ -236,12 +240,39 @@ class EvaluateForm(WithModel):
     button = _("Evaluate")
 
 
+class GapForm(OnDataset):
+    """A synthetic dataset beside a real one."""
+
+    title = _("Compare with a real dataset")
+    button = _("Compare")
+
+    dataset = dataset_field(_("Synthetic dataset"))
+    real = dataset_field(_("Real dataset"))
+
+    def prepare(self) -> None:
+        """Offer the user's datasets for both."""
+        super().prepare()
+        self.offer("real")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a real dataset of another project."""
+        data = super().clean() or {}
+        if "dataset" in data and "real" in data and data["dataset"].project != data["real"].project:
+            self.add_error("real", _("This dataset belongs to another project."))
+        return data
+
+    def options(self) -> dict[str, Any]:
+        """Name both."""
+        return {name: self.cleaned_data[name].name for name in ("dataset", "real")}
+
+
 FORMS: dict[str, Callable[..., StartForm]] = {
     "generate": GenerateForm,
     "split": SplitForm,
     "fit-detector": TrainForm,
     "scan": ScanForm,
     "evaluate": EvaluateForm,
+    "measure-gap": GapForm,
 }
 
 

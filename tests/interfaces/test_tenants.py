@@ -18,6 +18,7 @@ def details(tenant):
     return [
         f"projects/{tenant.project.slug}",
         dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
+        f"{dataset}/gaps",
         f"{dataset}/sequences/{tenant.sequences[0].pk}",
         run, f"{run}/lines", f"{run}/metrics", f"{run}/attempts", f"{run}/artifacts",
         f"model-versions/{tenant.version.pk}", f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
