@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('logs', '0002_splits_and_statistics'),
+        ('logs', '0003_reasons_by_parts'),
         ('workers', '0001_initial'),
     ]
 
