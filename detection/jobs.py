@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from django.utils.translation import gettext
 
-from detection import scan, versions
+from detection import scan, thresholds, versions
 from logs import datasets
 from workers.context import RunContext
-from workers.jobs import Finish, Job, job
+from workers.jobs import Finish, Job, JobFailed, job
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,47 @@ class ScanOptions:
 
     dataset: str
     model: str = ""
+
+
+@dataclass(frozen=True)
+class ThresholdOptions:
+    """How to choose the threshold of which model anew (see `thresholds.parse`), on which labelled `name` or `name:part`.
+
+    `reason` is recorded with it.
+    """
+
+    dataset: str
+    threshold: str
+    model: str = ""
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        thresholds.parse(self.threshold)
+
+
+@job("choose-threshold", queue="infer")
+class ChooseThreshold(Job[ThresholdOptions]):
+    """Choose a version's threshold anew; the fitted detector and its temperature stay as they are."""
+
+    def run(self, options: ThresholdOptions, ctx: RunContext) -> Finish:
+        """Score the labelled sequences, and record what was chosen, by whom and why."""
+        project = ctx.run.project
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        version = versions.resolve(project=project, ref=options.model)
+        sequences = [each for each in datasets.read(dataset, part) if each.label is not None]
+        if not sequences:
+            raise JobFailed(gettext("no sequence has a label to compare with"))
+        plan = thresholds.plan(thresholds.parse(options.threshold), sequences, dataset)
+        loaded = versions.load(version)
+        ctx.stage(gettext("scoring"), total=len(sequences))
+        scores = [scored.score for scored in scan.score(loaded, sequences, ctx, explain=False)]
+        chosen = plan.choose(np.array(scores), options.dataset)
+
+        def finish() -> dict[str, object]:
+            change = versions.rethreshold(version, chosen, reason=options.reason, run=ctx.run)
+            return {"model": str(version), "before": change.before, **chosen.as_json()}
+
+        return finish
 
 
 @job("scan", queue="infer")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from detection.models import ModelVersion, Scan, Score
 from detection.versions import Loaded
-from duolog.plugins import guard
 from duolog.plugins.types import Context, LogSequence
 from logs.models import Dataset
 from workers.models import Run
@@ -45,7 +44,7 @@ def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, expla
     from detection.engine.blame import blame  # engines may import torch, and the web process must start without it
 
     def rate(part: list[LogSequence]) -> NDArray[np.float64]:
-        return guard.score(loaded.detector, part, loaded.vectors, ctx)
+        return loaded.score(part, ctx)
 
     values = rate(batch)
     anomalous = values >= loaded.threshold
