@@ -36,8 +36,9 @@ class Policy:
 def parse(text: str) -> Policy:
     """Read `best-f1`, `rate=0.01` or `budget=2`; raise ValueError, with what there is, at anything else."""
     if not (found := POLICY.fullmatch(text.strip())):
-        raise ValueError(gettext("a threshold is chosen by best-f1, rate=0.01 or budget=2, not by %(text)s")
-                         % {"text": text})
+        raise ValueError(
+            gettext("a threshold is chosen by best-f1, rate=0.01 or budget=2, not by %(text)s") % {"text": text}
+        )
     value = float(found["value"] or 0)
     if found["kind"] and not 0 < value < (1 if found["kind"] == "rate" else float("inf")):
         raise ValueError(gettext("a rate lies between 0 and 1, a budget above 0: %(text)s does not") % {"text": text})

@@ -42,9 +42,7 @@ def plan(policy: str, data: Snapshot, dataset: Dataset) -> thresholds.Plan | Non
     return thresholds.plan(thresholds.parse(policy), labelled, dataset)
 
 
-def calibrate(
-    loaded: Loaded, data: Snapshot, chosen_by: thresholds.Plan | None, ctx: Context
-) -> Calibrated:
+def calibrate(loaded: Loaded, data: Snapshot, chosen_by: thresholds.Plan | None, ctx: Context) -> Calibrated:
     """Fit the temperature on the labelled validation part, choose the threshold, and count what is usual."""
     from detection.engine import calibrate as engine
     from detection.engine import drift

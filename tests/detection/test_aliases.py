@@ -16,9 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def three() -> list[ModelVersion]:
     """Versions 1 to 3 of m; nothing points to them."""
-    return [
-        ModelVersion.objects.create(name="m", number=number, detector="moe", threshold=0.5) for number in (1, 2, 3)
-    ]
+    return [ModelVersion.objects.create(name="m", number=number, detector="moe", threshold=0.5) for number in (1, 2, 3)]
 
 
 def live() -> str:

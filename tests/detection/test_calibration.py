@@ -43,9 +43,7 @@ def test_nothing_is_learned_of_one_class(labels: list[int]) -> None:
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_new_normals_keep_the_promised_rate(rate: float) -> None:
     chance = np.random.default_rng(1)
-    realised = [
-        (chance.random(400) >= calibrate.conformal(chance.random(250), rate)).mean() for _ in range(300)
-    ]
+    realised = [(chance.random(400) >= calibrate.conformal(chance.random(250), rate)).mean() for _ in range(300)]
     assert 0.7 * rate < np.mean(realised) <= 1.05 * rate
 
 

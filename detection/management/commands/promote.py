@@ -15,7 +15,7 @@ from workers.console import DuologCommand
 class Command(DuologCommand):
     help = str(
         _(
-            "Let an alias of a model point to one of its versions: the champion is what `scan`, `detect` and `evaluate` "
+            "Let an alias of a model point to one of its versions: the champion is what scans, `detect` and `evaluate` "
             "use, the shadow scores beside it. Who moved it, when and why is recorded."
         )
     )
@@ -27,9 +27,7 @@ class Command(DuologCommand):
             "--reason", default="", help=str(_("why; overrides what speaks against it, and is recorded"))
         )
 
-    def handle(
-        self, *args: Any, project: str, json: bool, model: str, alias: str, reason: str, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, project: str, json: bool, model: str, alias: str, reason: str, **options: Any) -> None:
         version = versions.resolve(project=project, ref=model)
         aliases.point(version, alias, reason=reason)
         text = gettext("%(name)s@%(alias)s is version %(number)d now")

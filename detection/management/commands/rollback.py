@@ -20,9 +20,7 @@ class Command(DuologCommand):
         parser.add_argument("--alias", default=aliases.CHAMPION, help=str(_("the alias (default: champion)")))
         parser.add_argument("--reason", default="", help=str(_("why; it is recorded")))
 
-    def handle(
-        self, *args: Any, project: str, json: bool, model: str, alias: str, reason: str, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, project: str, json: bool, model: str, alias: str, reason: str, **options: Any) -> None:
         row = aliases.rollback(project=project, name=model, alias=alias, reason=reason)
         text = gettext("%(name)s@%(alias)s is version %(number)d now")
         values = {"name": model, "alias": alias, "number": row.version.number}

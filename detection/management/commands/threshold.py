@@ -35,7 +35,15 @@ class Command(DuologCommand):
         parser.add_argument("--reason", default="", help=str(_("why; it is recorded")))
 
     def handle(
-        self, *args: Any, project: str, json: bool, model: str, dataset: str, threshold: str, reason: str, **options: Any
+        self,
+        *args: Any,
+        project: str,
+        json: bool,
+        model: str,
+        dataset: str,
+        threshold: str,
+        reason: str,
+        **options: Any,
     ) -> None:
         asked = {"model": model, "dataset": dataset, "threshold": threshold, "reason": reason}
         result = perform(job="choose-threshold", project=project, options=asked).result
