@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -96,7 +96,7 @@ def _point(
 ) -> ModelAlias:
     # The race: two people move one alias at once. Under the lock the order of the history is that of the alias.
     lock(version.project, version.name)
-    key = {"project": version.project, "name": version.name, "alias": alias}
+    key: dict[str, Any] = {"project": version.project, "name": version.name, "alias": alias}
     row, _ = ModelAlias.objects.update_or_create(**key, defaults={"version": version, "set_at": Now(), "set_by": user})
     AliasChange.objects.create(
         **key, version=version, set_by=user, reason=reason, problems=problems or [], rollback=rollback

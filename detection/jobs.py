@@ -26,7 +26,7 @@ class ScanOptions:
 
 @dataclass(frozen=True)
 class ThresholdOptions:
-    """How to choose the threshold of a model anew (see `thresholds.parse`), and on which labelled `name` or `name:part`.
+    """How to choose the threshold of a model anew (see `thresholds.parse`), and on which labelled `name` or part.
 
     `reason` is recorded with it.
     """

@@ -24,8 +24,9 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
-    Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector `learned`, "leakage" is among them: the share of these sequences whose template sequence it
-    was trained on. Memory is bounded. Raises JobFailed where no sequence has a label.
+    Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector
+    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. Memory
+    is bounded. Raises JobFailed where no sequence has a label.
     """
     from detection.engine import curves, metrics  # read scikit-learn, which a web process need not load
 

@@ -21,8 +21,10 @@ LEVELS = ("none", "some", "strong")
 CERTAIN = 0.999
 """A PSI that chance exceeds less often than this is no chance."""
 SCORE_BINS, TEMPLATES = 10, 50
-SMALLEST = 1e-4
-"""Share that an empty bin counts as: its logarithm would be infinite."""
+PRIOR = 0.5
+"""Added to each bin's count: an empty bin's logarithm would be infinite, and in a small sample it says little."""
+DECIMALS = 3
+"""Scores that differ by less are equal: by the order in which a batch is summed up, and to any threshold."""
 OTHER = "other"
 
 
@@ -62,7 +64,7 @@ class Reference:
     @classmethod
     def of(cls, tally: Tally) -> Reference:
         """Return the reference of what a version was validated on."""
-        values = np.asarray(tally.scores, np.float64)
+        values = np.round(np.asarray(tally.scores, np.float64), DECIMALS)
         # Deciles, not equal bins: nearly all scores lie beside 0. Equal ones fall together.
         edges = np.unique(np.quantile(values, np.linspace(0, 1, SCORE_BINS + 1)[1:-1])) if len(values) else np.empty(0)
         common = dict(tally.templates.most_common(TEMPLATES))
@@ -99,8 +101,11 @@ def compare(reference: Reference, scores: ArrayLike, seen: Tally) -> dict[str, A
 
 
 def psi(expected: ArrayLike, actual: ArrayLike) -> float:
-    """Return the population stability index of two distributions over the same bins: sum (a - e) ln(a / e)."""
-    e, a = (np.maximum(np.asarray(shares, np.float64), SMALLEST) for shares in (expected, actual))
+    """Return the population stability index of two distributions over the same bins: sum (a - e) ln(a / e).
+
+    No bin may be empty.
+    """
+    e, a = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
     return float(((a - e) * np.log(a / e)).sum())
 
 
@@ -114,13 +119,15 @@ def chance(bins: int, n: int, m: int) -> float:
 
 
 def _judged(expected: ArrayLike, actual: ArrayLike, n: int, m: int) -> dict[str, Any]:
-    value, by_chance = psi(expected, actual), chance(len(np.asarray(expected)), n, m)
+    e, a = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    smoothed = [(shares * size + PRIOR) / (size + PRIOR * len(e)) for shares, size in ((e, n), (a, m))]
+    value, by_chance = psi(*smoothed), chance(len(e), n, m)
     level = "none" if value <= max(SOME, by_chance) else "some" if value <= STRONG else "strong"
     return {"psi": round(value, 4), "chance": round(by_chance, 4), "level": level}
 
 
 def _score_shares(values: ArrayLike, edges: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
-    found = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(np.asarray(edges)) + 1)
+    found = np.bincount(np.searchsorted(edges, np.round(values, DECIMALS)), minlength=len(np.asarray(edges)) + 1)
     return found / max(1, found.sum())
 
 

@@ -154,7 +154,7 @@ class Lines:
 def unit_lines(
     series: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, x: str, y: str, diagonal: bool = False
 ) -> Lines:
-    """Draw named (x, y) points of 0 to 1 over common axes, called `x` and `y`; `diagonal` shows where both are equal."""
+    """Draw named (x, y) points of 0 to 1 over common axes with these names; `diagonal` shows where both are equal."""
     drawn = []
     for style, (name, points) in enumerate(series):
         places = (f"{across(a):.1f},{TOP + (1 - b) * (HEIGHT - TOP - BOTTOM):.1f}" for a, b in points)

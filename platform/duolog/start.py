@@ -31,7 +31,8 @@ from workers.models import Run
 
 SEED_HELP = _("The same seed gives the same result.")
 THRESHOLD_HELP = _(
-    "best-f1; rate=0.01: alarms a normal sequence; budget=2: false alarms a day and service. Empty: the detector decides."
+    "best-f1; rate=0.01: alarms a normal sequence; budget=2: false alarms a day and service. Empty: the detector "
+    "decides."
 )
 
 

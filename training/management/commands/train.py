@@ -38,8 +38,8 @@ class Command(DuologCommand):
             "--threshold", default="", metavar="POLICY",
             help=str(
                 _(
-                    "best-f1, rate=0.01 (alarms a normal sequence) or budget=2 (false alarms a day and service), on the "
-                    "validation part (default: the detector decides)"
+                    "best-f1, rate=0.01 (alarms a normal sequence) or budget=2 (false alarms a day and service), on "
+                    "the validation part (default: the detector decides)"
                 )
             ),
         )  # fmt: skip
