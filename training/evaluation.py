@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext
@@ -20,13 +21,14 @@ from workers.jobs import JobFailed
 
 def measure(
     loaded: Loaded, sequences: Iterable[LogSequence], ctx: Context, learned: leakage.Fingerprints | None
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
-    With what the detector `learned`, "leakage" is among them: the share of these sequences whose template sequence it
-    was trained on. Memory is bounded. Raises JobFailed where no sequence has a label.
+    Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector
+    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. Memory
+    is bounded. Raises JobFailed where no sequence has a label.
     """
-    from detection.engine import metrics  # reads scikit-learn, which a web process need not load
+    from detection.engine import curves, metrics  # read scikit-learn, which a web process need not load
 
     labels, scores, judged = array("b"), array("d"), []
     labelled = (sequence for sequence in sequences if sequence.label is not None)
@@ -38,7 +40,9 @@ def measure(
             judged.append(templates(batch))  # 16 bytes a sequence
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
-    figures = metrics.evaluate(labels, scores, loaded.threshold)
+    figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
+    figures["ece"] = curves.calibration_error(labels, scores)
+    figures["plots"] = curves.draw(labels, scores, loaded.threshold)
     return figures if learned is None else {**figures, "leakage": leakage.share(np.concatenate(judged), learned)}
 
 

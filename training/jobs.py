@@ -12,13 +12,13 @@ from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from detection import line_vectors, versions
+from detection import line_vectors, thresholds, versions
 from duolog.plugins import guard, registry
 from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import evaluation, gaps, snapshot, splits
+from training import calibration, evaluation, gaps, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -105,17 +105,21 @@ class Split(Job[SplitOptions]):
 class FitOptions:
     """Which detector to train on which dataset; `options` are the detector's own, `name` is the model's.
 
-    Without a name the model is called after dataset and detector.
+    Without a name the model is called after dataset and detector. `threshold` is a policy of `detection.thresholds`;
+    without one the detector chooses itself.
     """
 
     dataset: str
     detector: str = "moe"
     name: str = ""
+    threshold: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not SLUG.fullmatch(self.name):
             raise ValueError(gettext("a model's name holds letters, digits, - and _ only, at most 50"))
+        if self.threshold:
+            thresholds.parse(self.threshold)
 
 
 @job("fit-detector", queue="gpu")
@@ -137,9 +141,12 @@ class FitDetector(Job[FitOptions]):
                 "`duolog split --dataset %(dataset)s` takes them in"
             )
             ctx.log(message % {"labels": data.newer_labels, "dataset": data.lineage["dataset"]}, "warning")
+        dataset, _part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
+        plan = calibration.plan(options.threshold, data, dataset)
         vectors = line_vectors.store(settings.ENCODER)
         threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
-        loaded = versions.Loaded(detector, vectors, threshold)
+        calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
+        loaded = calibrated.loaded
         learned = evaluation.templates(data.train)
         metrics = {}
         if any(sequence.label is not None for sequence in data.validation):
@@ -156,7 +163,10 @@ class FitDetector(Job[FitOptions]):
             options=as_json(detector.options),
             encoder=settings.ENCODER,
             encoder_digest=vectors.digest,
-            threshold=threshold,
+            temperature=loaded.temperature,
+            threshold=loaded.threshold,
+            policy=calibrated.policy,
+            reference=calibrated.reference,
             metrics={f"{data.lineage['dataset']}:validation": metrics} if metrics else {},
             lineage=data.lineage,
             artifact=ctx.artifact("model", save),
@@ -164,7 +174,7 @@ class FitDetector(Job[FitOptions]):
 
         def finish() -> Mapping[str, Any]:
             version = versions.propose(fitted, project=ctx.run.project)
-            return {"model": str(version), "threshold": threshold, "metrics": metrics}
+            return {"model": str(version), "threshold": loaded.threshold, "metrics": versions.figures(metrics)}
 
         return finish
 
@@ -198,7 +208,7 @@ class Evaluate(Job[EvaluateOptions]):
 
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
-            return {"model": str(version), "dataset": where, "metrics": metrics}
+            return {"model": str(version), "dataset": where, "metrics": versions.figures(metrics)}
 
         return finish
 

@@ -18,6 +18,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from detection import thresholds
 from detection.models import ModelVersion
 from duolog import access
 from duolog.models import Role
@@ -29,6 +30,10 @@ from workers.jobs import JobFailed
 from workers.models import Run
 
 SEED_HELP = _("The same seed gives the same result.")
+THRESHOLD_HELP = _(
+    "best-f1; rate=0.01: alarms a normal sequence; budget=2: false alarms a day and service. Empty: the detector "
+    "decides."
+)
 
 
 class StartForm(forms.Form):
@@ -57,6 +62,14 @@ class StartForm(forms.Form):
         """Queue the run; raises JobFailed or OptionsError."""
         access.require(self.request.user, Role.ENGINEER, self.project())
         return runs.enqueue(job=job, options=self.options(), project=self.project(), user=access.person(self.request))
+
+
+def policy(text: str) -> None:
+    """Refuse what is no threshold policy."""
+    try:
+        thresholds.parse(text)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from error
 
 
 def dataset_field(label: Any) -> forms.ModelChoiceField[Any]:
@@ -195,6 +208,7 @@ class TrainForm(OnDataset):
         widget=UnfoldAdminTextInputWidget(),
         help_text=_("Empty: called after dataset and detector."),
     )
+    threshold = text_field(_("Threshold"), required=False, help_text=THRESHOLD_HELP, validators=[policy])
 
 
 class WithModel(OnDataset):
@@ -266,6 +280,20 @@ class GapForm(OnDataset):
         return {name: self.cleaned_data[name].name for name in ("dataset", "real")}
 
 
+class ThresholdForm(WithModel):
+    """Another threshold for a model that exists."""
+
+    title = _("Choose the threshold anew")
+    button = _("Choose")
+
+    threshold = text_field(_("Threshold"), initial="budget=2", help_text=THRESHOLD_HELP, validators=[policy])
+    reason = text_field(_("Why"), required=False, help_text=_("It is recorded."))
+
+    def options(self) -> dict[str, Any]:
+        """Add how to choose, and why."""
+        return super().options() | {name: self.cleaned_data[name] for name in ("threshold", "reason")}
+
+
 FORMS: dict[str, Callable[..., StartForm]] = {
     "generate": GenerateForm,
     "split": SplitForm,
@@ -273,6 +301,7 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "scan": ScanForm,
     "evaluate": EvaluateForm,
     "measure-gap": GapForm,
+    "choose-threshold": ThresholdForm,
 }
 
 

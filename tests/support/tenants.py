@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis.models import Finding
-from detection.models import ModelAlias, ModelVersion, Scan, Score
+from detection import aliases
+from detection.models import ModelVersion, Scan, Score
 from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
@@ -51,12 +52,27 @@ def make_tenant(slug: str) -> Tenant:
         dataset=dataset, revision=1, name="test", seed=1, sequence_ids=[row.pk for row in sequences], sha256="0" * 64
     )
     QuarantinedRow.objects.create(dataset=dataset, file="a.csv", row=7, reason="odd", excerpt=EVIL)
-    figures = {"f1": 0.9, "precision": 0.8, "recall": 0.95, "accuracy": 0.97, "pr_auc": 0.9, "sequences": 4}
+    plots = {
+        "pr": [[1.0, 0.5, 0.1], [0.5, 1.0, 0.9]],
+        "confusion": {"true_positive": 1, "false_positive": 1, "false_negative": 0, "true_negative": 2},
+        "reliability": [[0.1, 0.0, 2], [0.9, 0.5, 2]],
+        "histogram": {"normal": [2, *[0] * 38, 1], "anomalous": [*[0] * 39, 1]},
+    }
+    figures = {
+        "f1": 0.9,
+        "precision": 0.8,
+        "recall": 0.95,
+        "accuracy": 0.97,
+        "pr_auc": 0.9,
+        "sequences": 4,
+        "threshold": 0.5,
+    }
     version = ModelVersion.objects.create(
         project=slug, name="m", number=1, detector="moe", distribution="duolog", distribution_version="1", encoder="e5",
-        encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, path="p", sha256="0" * 64, run=run,
+        encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, plots={"logs:test": plots}, path="p",
+        sha256="0" * 64, run=run,
     )  # fmt: skip
-    ModelAlias.objects.create(project=slug, name="m", alias="champion", version=version)
+    aliases.point(version, "champion", reason=EVIL)
     scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
