@@ -19,7 +19,7 @@ from torch import Tensor
 
 from detection.engine import calibrate, metrics, serialize
 from detection.engine.config import MoEConfig, Training
-from detection.engine.data import Batch, LogSequenceDataset, Rows, pad, windows
+from detection.engine.data import Batch, LogSequenceDataset, Lines, pad, windows
 from detection.engine.device import device, native_bf16
 from detection.engine.moe import EncoderWithMoE, balance_loss, entropy_loss
 from duolog.plugins.types import Context, Vectors
@@ -34,7 +34,7 @@ def train(
     model: EncoderWithMoE,
     options: Training,
     data: LogSequenceDataset,
-    validation: tuple[Sequence[Rows], NDArray[np.int64]],
+    validation: tuple[Sequence[Lines], NDArray[np.int64]],
     vectors: Vectors,
     ctx: Context,
 ) -> None:
@@ -77,10 +77,10 @@ def _step(
 ) -> Tensor:
     model.train()
     where = table.device
-    index, owner, labels = batch.index.to(where), batch.owner.to(where), batch.labels.to(where)
-    used, index = distinct(index)
+    lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
+    used, lines = distinct(lines)
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
-        logits, gate = model(table[used], index)
+        logits, gate = model(table[used], lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
     loss = F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
     total = loss
@@ -93,19 +93,20 @@ def _step(
     return loss.detach()
 
 
-def distinct(index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows that `index` [W, L] uses, and `index` pointing into them; padding stays -1."""
+def distinct(lines: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows that `lines` [W, L, 1 + C] use, and `lines` pointing into them; padding stays -1."""
+    index = lines[..., 0]
     mask = index >= 0
     used, inverse = index[mask].unique(return_inverse=True)
-    return used, index.masked_scatter(mask, inverse)
+    return used, torch.cat([index.masked_scatter(mask, inverse).unsqueeze(-1), lines[..., 1:]], -1)
 
 
-def score(model: EncoderWithMoE, rows: Sequence[Rows], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
+def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
     """Return one probability a sequence; equal windows are computed once, and no lines score 0."""
     where = next(model.parameters()).device
     parts: dict[bytes, int] = {}
     owners: list[list[int]] = []
-    distinct_windows: list[Rows] = []
+    distinct_windows: list[Lines] = []
     for row in rows:
         mine = []
         for part in windows(row, model.config.window):
@@ -121,7 +122,7 @@ def score(model: EncoderWithMoE, rows: Sequence[Rows], vectors: Vectors, ctx: Co
 
 @torch.inference_mode()
 def _logits(
-    model: EncoderWithMoE, parts: Sequence[Rows], table: Tensor, where: torch.device, ctx: Context
+    model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, where: torch.device, ctx: Context
 ) -> NDArray[np.float64]:
     model.eval()
     order = sorted(range(len(parts)), key=lambda position: len(parts[position]))
@@ -132,15 +133,15 @@ def _logits(
         size = max(1, LINES_AT_ONCE // len(parts[order[start]]))
         members = order[start : start + size]
         members = members[: max(1, LINES_AT_ONCE // len(parts[members[-1]]))]
-        used, index = distinct(pad([parts[position] for position in members]))
-        logits[members] = model(table[used].to(where), index.to(where))[0].double().cpu().numpy()
+        used, lines = distinct(pad([parts[position] for position in members]))
+        logits[members] = model(table[used].to(where), lines.to(where))[0].double().cpu().numpy()
         start += len(members)
     return logits
 
 
 def _validate(
     model: EncoderWithMoE,
-    validation: tuple[Sequence[Rows], NDArray[np.int64]],
+    validation: tuple[Sequence[Lines], NDArray[np.int64]],
     table: Tensor,
     ctx: Context,
     step: int,

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detection.engine.config import MoEConfig
+from detection.engine.inputs import CODES
 
 REPEATS = 3
 """A line said more often than this before is like one said so often."""
@@ -80,7 +81,8 @@ class EncoderWithMoE(nn.Module):
     """From rows of a vector table to one logit a window.
 
     A line is what it says, where it stands, what stands right before and after it (a short convolution, which spares
-    the attention the learning of "next to"), and how often it was said before (attention averages, so it cannot count).
+    the attention the learning of "next to"), how often it was said before (attention averages, so it cannot count), and
+    what `detection.engine.inputs` reads off it.
 
     The table and not [W, L, D] goes in: projection, query, key and value are linear in these parts, so they are
     computed once for each distinct line of a batch, and gathered and added up, which is exact.
@@ -99,6 +101,7 @@ class EncoderWithMoE(nn.Module):
         self.before = nn.Linear(dim, config.hidden, bias=False)
         self.after = nn.Linear(dim, config.hidden, bias=False)
         self.repeats = nn.Parameter(torch.zeros(REPEATS + 1, config.hidden))
+        self.codes = nn.Parameter(torch.zeros(CODES, config.hidden))
         self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
         self.attended = nn.Linear(config.hidden, config.hidden)
         self.norm1, self.norm2 = nn.LayerNorm(config.hidden), nn.LayerNorm(config.hidden)
@@ -110,18 +113,21 @@ class EncoderWithMoE(nn.Module):
         self.mean.copy_(table.mean(0))
         self.scale.copy_(table.std(0, correction=0).clamp_min(1e-6))
 
-    def forward(self, table: Tensor, index: Tensor) -> tuple[Tensor, Gate]:
-        """Return logits [W] and the gate of all N lines for `table` [R, D] and its rows `index` [W, L], -1 is padding.
+    def forward(self, table: Tensor, lines: Tensor) -> tuple[Tensor, Gate]:
+        """Return logits [W] and the gate of all N lines.
 
-        Every window needs at least one line. Only the attention sees padding: what is done line by line, most of the
-        work, is done for the N lines that are there.
+        Of each of `lines` [W, L, 1 + C] comes first its row in `table` [R, D], -1 is padding, then the codes of
+        `detection.engine.inputs`, -1 says nothing. Every window needs at least one line. Only the attention sees
+        padding: what is done line by line, most of the work, is done for the N lines that are there.
         """
+        index, codes = lines[..., 0], lines[..., 1:]
         mask = index >= 0  # [W, L]
         lengths = mask.sum(1)  # [W]
         vectors = (table - self.mean) / self.scale  # [R, D]
         places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
-        parts = [self.project(vectors), self.before(vectors), self.after(vectors), self.repeats, places]
-        first = torch.tensor([0, *accumulate(map(len, parts))][:-1], device=index.device)
+        parts = [self.project(vectors), self.before(vectors), self.after(vectors), self.repeats, places, self.codes]
+        starts = [0, *accumulate(map(len, parts))][:-1]
+        first = torch.tensor(starts + starts[-1:] * (codes.shape[-1] - 1), device=index.device)
         which = torch.stack(
             [
                 index,
@@ -131,8 +137,9 @@ class EncoderWithMoE(nn.Module):
                 torch.arange(index.shape[1], device=index.device).expand_as(index),
             ],
             -1,
-        )[mask]  # [N, 5], a row of each part; -1: there is no line before the first
+        )  # [W, L, 5], a row of each part; -1: there is no line before the first
         nothing = sum(map(len, parts))
+        which = torch.cat([which, codes], -1)[mask]  # [N, 5 + C]
         rows = torch.where(which < 0, nothing, which + first)
         whole = torch.cat([*parts, places.new_zeros(1, places.shape[1])])  # [nothing + 1, H]
         x = F.embedding_bag(rows, whole, mode="sum")  # [N, H]

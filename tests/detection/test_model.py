@@ -25,11 +25,16 @@ def model() -> EncoderWithMoE:
 
 def sequences(count: int, seed: int = 0, longest: int = 60) -> list[np.ndarray]:
     chance = np.random.default_rng(seed)
-    return [chance.integers(0, 40, chance.integers(1, longest)).astype(np.int32) for _ in range(count)]
+    return [lines(chance.integers(0, 40, chance.integers(1, longest))) for _ in range(count)]
+
+
+def lines(rows: np.ndarray) -> np.ndarray:
+    """Return lines that say nothing but their row."""
+    return np.pad(rows[:, None], ((0, 0), (0, 4)), constant_values=-1).astype(np.int32)
 
 
 def test_one_logit_a_window_and_a_gate_for_every_line(model):
-    parts = [np.arange(3), np.arange(5), np.arange(1)]
+    parts = [lines(np.arange(3)), lines(np.arange(5)), lines(np.arange(1))]
     logits, gate = model(torch.from_numpy(TABLE), pad(parts))
     assert logits.shape == (3,)
     assert gate.weights.shape == (9, 4)
@@ -46,20 +51,20 @@ def test_computing_each_line_once_equals_computing_every_line(model):
     """The table form is exact: it gives what projecting each mention by itself gives."""
     rows = np.array([3, 3, 7, 1, 3])
     spread = TABLE[rows]
-    a, _ = model(torch.from_numpy(TABLE), pad([rows]))
-    b, _ = model(torch.from_numpy(spread), pad([np.arange(5)]))
+    a, _ = model(torch.from_numpy(TABLE), pad([lines(rows)]))
+    b, _ = model(torch.from_numpy(spread), pad([lines(np.arange(5))]))
     torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
 def test_order_matters(model):
-    forth, back = np.arange(6, dtype=np.int32), np.arange(6, dtype=np.int32)[::-1].copy()
+    forth, back = lines(np.arange(6)), lines(np.arange(6)[::-1])
     scores = loop.score(model, [forth, back], TABLE, NullContext())
     assert scores[0] != pytest.approx(scores[1], abs=1e-6)
 
 
 def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model):
     row = sequences(1, longest=61)[0]
-    row = np.resize(row, 59).astype(np.int32)
+    row = np.resize(row, (59, 5))
     parts = windows(row, 16)
     assert {len(part) for part in parts} == {16}
     assert np.array_equal(parts[0], row[:16])
@@ -70,7 +75,7 @@ def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model
 
 
 def test_no_lines_score_zero(model):
-    assert loop.score(model, [np.array([], np.int32)], TABLE, NullContext()) == [0]
+    assert loop.score(model, [lines(np.arange(0))], TABLE, NullContext()) == [0]
 
 
 def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
@@ -79,8 +84,8 @@ def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
     assert len(batches) == data.steps(32)
     assert sum(len(batch.labels) for batch in batches) == 150
     again = list(data.batches(32, (0, 1), skip=2))
-    assert all(torch.equal(a.index, b.index) for a, b in zip(batches[2:], again, strict=True))
-    assert not torch.equal(batches[0].index, next(data.batches(32, (0, 2))).index)
+    assert all(torch.equal(a.lines, b.lines) for a, b in zip(batches[2:], again, strict=True))
+    assert not torch.equal(batches[0].lines, next(data.batches(32, (0, 2))).lines)
 
 
 @pytest.mark.parametrize(
