@@ -87,7 +87,7 @@ class Moe(Detector):
         self.inputs = Inputs.restore(arrays.pop("history.keys"), arrays.pop("history.values"))
         self.model = loop.build(MoEConfig(**state["config"]), state["dim"], seed=0)
         self.model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        self.model.moe.gated = True
+        self.model.gate(on=True)
 
     def _lines(
         self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context

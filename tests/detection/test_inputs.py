@@ -38,9 +38,13 @@ def test_pauses_are_told_apart_by_their_magnitude():
 
 
 def test_a_value_far_from_its_own_history_stands_out_and_a_usual_one_does_not():
-    history = [LogSequence(str(n), (f"INFO pay done in {100 + n % 40}ms", f"INFO loaded {n % 9} of 9")) for n in range(80)]
+    history = [
+        LogSequence(str(n), (f"INFO pay done in {100 + n % 40}ms", f"INFO loaded {n % 9} of 9")) for n in range(80)
+    ]
     inputs = Inputs.learn(history)
-    found = said(inputs, "INFO pay done in 110ms", "INFO pay done in 9000ms", "INFO pay done in 1ms", "INFO new took 9000ms")
+    found = said(
+        inputs, "INFO pay done in 110ms", "INFO pay done in 9000ms", "INFO pay done in 1ms", "INFO new took 9000ms"
+    )
     usual, slow, quick, unknown = found["value"]
     assert usual == unknown == -1
     assert slow == 4

@@ -19,7 +19,7 @@ TABLE = np.random.default_rng(0).normal(size=(40, 12)).astype(np.float32)
 @pytest.fixture
 def model() -> EncoderWithMoE:
     made = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16), 12, seed=1)
-    made.moe.gated = True
+    made.gate(on=True)
     return made
 
 
@@ -35,7 +35,7 @@ def lines(rows: np.ndarray) -> np.ndarray:
 
 def test_one_logit_a_window_and_a_gate_for_every_line(model):
     parts = [lines(np.arange(3)), lines(np.arange(5)), lines(np.arange(1))]
-    logits, gate = model(torch.from_numpy(TABLE), pad(parts))
+    logits, (gate,) = model(torch.from_numpy(TABLE), pad(parts))
     assert logits.shape == (3,)
     assert gate.weights.shape == (9, 4)
 
@@ -94,3 +94,33 @@ def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
 def test_options_that_make_no_sense_are_refused(values):
     with pytest.raises(OptionsError):
         build(MoEOptions, values)
+
+
+def test_blocks_can_be_stacked_and_each_has_its_gate():
+    deep = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16, depth=3), 12, seed=1)
+    deep.gate(on=True)
+    logits, gates = deep(torch.from_numpy(TABLE), pad(sequences(3, longest=9)))
+    assert logits.shape == (3,)
+    assert len(gates) == 3
+    assert all(torch.allclose(gate.weights.sum(-1), torch.ones(len(gate.weights))) for gate in gates)
+
+
+def test_what_is_read_off_a_line_counts_only_once_learned_and_where_it_stands(model):
+    plain = lines(np.arange(3))
+    marked = plain.copy()
+    marked[1, 4] = 20
+    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) < 1e-6  # nothing learned yet
+    with torch.no_grad():
+        model.codes[20] = 1
+    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) > 1e-4
+
+
+def test_a_focal_loss_forgets_what_is_sure_and_smoothing_leaves_a_doubt():
+    logits, labels, one = torch.tensor([4.0, -4.0]), torch.tensor([1.0, 0.0]), torch.tensor(1.0)
+    plain, focal, smooth = (
+        loop.sequence_loss(logits, labels, one, MoEOptions(**values)).item()
+        for values in ({}, {"focal": 2.0}, {"label_smoothing": 0.1})
+    )
+    assert plain == pytest.approx(0.01815, abs=1e-4)
+    assert focal == pytest.approx(plain * 0.01799**2, rel=1e-2)
+    assert smooth == pytest.approx(plain + 0.05 * 4, abs=1e-4)
