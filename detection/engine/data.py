@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Lines = NDArray[np.int32]
-"""One sequence, [lines, 1 + C]: of each line its row in the vector table, and the codes of `detection.engine.inputs`."""
+"""One sequence, [lines, 1 + C]: of each line its row in the vector table and its codes (`detection.engine.inputs`)."""
 
 POOL = 16
 """Training batches that are drawn together and sorted by length: little padding, and still a random order."""
