@@ -57,6 +57,13 @@ def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, expla
     ]
 
 
+def flips(loaded: Loaded, sequences: list[LogSequence], ctx: Context) -> list[tuple[int, ...]]:
+    """Return for each anomalous sequence the few lines without which it would not be (`detection.engine.blame`)."""
+    from detection.engine import blame
+
+    return blame.flips(lambda part: loaded.score(part, ctx), sequences, loaded.threshold)
+
+
 def batches(items: Iterable[LogSequence], size: int) -> Iterator[list[LogSequence]]:
     """Cut a stream into lists of `size`; the last may be shorter."""
     iterator = iter(items)
