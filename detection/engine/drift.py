@@ -9,11 +9,13 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
 from duolog.plugins.types import LogSequence
 from logs.engine.masking import mask
+
+Floats = NDArray[np.float64]
 
 SOME, STRONG = 0.1, 0.25
 """The usual limits (Siddiqi 2006, Credit Risk Scorecards): watch it; act."""
@@ -126,8 +128,8 @@ def _judged(expected: ArrayLike, actual: ArrayLike, n: int, m: int) -> dict[str,
     return {"psi": round(value, 4), "chance": round(by_chance, 4), "level": level}
 
 
-def _score_shares(values: ArrayLike, edges: ArrayLike) -> np.ndarray[Any, np.dtype[np.float64]]:
-    found = np.bincount(np.searchsorted(edges, np.round(values, DECIMALS)), minlength=len(np.asarray(edges)) + 1)
+def _score_shares(values: Floats, edges: Floats) -> Floats:
+    found = np.bincount(np.searchsorted(edges, np.round(values, DECIMALS)), minlength=len(edges) + 1)
     return found / max(1, found.sum())
 
 

@@ -54,7 +54,7 @@ def test_what_the_threshold_promises_stands_beside_what_came(browser, api, ours)
     (row,) = client.get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data["false_alarms"]
     assert (row["alarms"], row["normals"], row["promised"], row["promised_a_day"]) == (1, 3, 0.01, 2)
     assert row["kept"] is False  # Wilson's interval of 1 of 3 begins at 0.06
-    assert "broken" in shown(browser("root"), ours.version)
+    assert "exceeded" in shown(browser("root"), ours.version)
     ModelVersion.objects.filter(pk=ours.version.pk).update(threshold=0.9)
     path = f"/api/v1/model-versions/{ours.version.pk}/plots/"
     assert client.get(path).data["false_alarms"] == []  # measured at another one
