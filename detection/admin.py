@@ -76,7 +76,7 @@ def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
     """Return a part's figures in the order of the table's columns, each with whether it exceeds its goal."""
     cells = [{"value": figures.get(name), "met": figures.get(name, 0) > goal} for name, goal in GOALS.items()]
     leakage = 100 * figures["leakage"] if "leakage" in figures else None
-    told = {name: figures.get(name) for name in ("pr_auc", "sequences")}
+    told = {name: figures.get(name) for name in ("pr_auc", "sequences", "floor", "floor_f1", "over_floor")}
     return {"name": part, "cells": cells, "leakage": leakage, **told}
 
 

@@ -124,6 +124,8 @@ class FitDetector(Job[FitOptions]):
 
     def run(self, options: FitOptions, ctx: RunContext) -> Finish:
         """Fit, measure on the validation part, and keep the artifact."""
+        from detection.engine.floors import Floors  # reads scikit-learn
+
         detector = versions.create(options.detector, options.options)
         ctx.stage(gettext("reading"))
         data = snapshot.take(
@@ -140,15 +142,18 @@ class FitDetector(Job[FitOptions]):
         vectors = line_vectors.store(settings.ENCODER)
         threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
         loaded = versions.Loaded(detector, vectors, threshold)
+        ctx.stage(gettext("fitting the trivial floors"))
+        floors = Floors.fit(data.train, data.validation, labels=detector.needs_labels)
         learned = evaluation.templates(data.train)
         metrics = {}
         if any(sequence.label is not None for sequence in data.validation):
             ctx.stage(gettext("validating"), total=len(data.validation))
-            metrics = evaluation.measure(loaded, data.validation, ctx, learned)
+            metrics = evaluation.measure(loaded, data.validation, ctx, learned, floors)
 
         def save(folder: Path) -> None:
             guard.call(detector, "save", folder)
             leakage.save(learned, folder)
+            floors.save(folder)
 
         fitted = versions.Fitted(
             name=options.name or _model_name(options),
@@ -194,7 +199,7 @@ class Evaluate(Job[EvaluateOptions]):
         ctx.log(gettext("measures %(version)s on %(where)s") % {"version": version, "where": where})
         loaded = versions.load(version)
         ctx.stage(gettext("scoring"), total=datasets.count(dataset, part))
-        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx, evaluation.learned(version))
+        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx, *evaluation.kept(version))
 
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
