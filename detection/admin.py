@@ -12,7 +12,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from detection import versions
-from detection.models import ModelVersion, Scan, Score
+from detection.models import ModelVersion, Scan, Score, Scorecard
+from detection.promotion import promotion_problems
 from duolog import access, charts
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts
@@ -22,6 +23,22 @@ GOALS = {"accuracy": 0.90, "precision": 0.85, "recall": 0.80, "f1": 0.82}
 FIGURES = {"accuracy": _("accuracy"), "precision": _("precision"), "recall": _("recall"), "f1": _("F1")}
 BINS = 40
 TOP = 50
+CARDS = 3
+PROTOCOLS = {
+    "random": _("random"),
+    "chronological": _("chronological"),
+    "template": _("template-disjoint"),
+    "source": _("cross-source"),
+}
+DISTURBED = {
+    "edited": _("F1, lines edited"),
+    "dropped": _("F1, lines dropped"),
+    "duplicated": _("F1, lines duplicated"),
+    "swapped": _("F1, lines swapped"),
+    "reworded": _("F1, lines reworded zh↔en"),
+}
+TOLD = ["f1", "precision", "recall", "pr_auc", "false_alarms", "leakage", "seconds_to_train", "seconds_to_score"]
+"""Figures of a protocol, in the order of the table's columns; the floor and the time to detect follow."""
 
 
 @admin.register(ModelVersion)
@@ -63,12 +80,15 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "goals": [GOALS[name] for name in FIGURES],
             "parts": [measured(part, figures) for part, figures in row.metrics.items()],
             "aliases": [alias.alias for alias in row.aliases.all()],
+            "problems": promotion_problems(row),
+            "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
             "scans": row.scans.select_related("dataset")[:20],
         }
 
     def do_promote(self, request: HttpRequest, version: ModelVersion) -> tuple[str, None]:
         """Point an alias (the champion, unless the form names another) here."""
-        alias = versions.point(version, request.POST.get("alias") or versions.CHAMPION, user=access.person(request))
+        name, reason = request.POST.get("alias") or versions.CHAMPION, request.POST.get("reason", "").strip()
+        alias = versions.point(version, name, user=access.person(request), reason=reason)
         return gettext("%(alias)s is version %(number)d now.") % {"alias": alias, "number": version.number}, None
 
 
@@ -78,6 +98,24 @@ def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
     leakage = 100 * figures["leakage"] if "leakage" in figures else None
     told = {name: figures.get(name) for name in ("pr_auc", "sequences", "floor", "floor_f1", "over_floor")}
     return {"name": part, "cells": cells, "leakage": leakage, **told}
+
+
+def card(scorecard: Scorecard) -> dict[str, Any]:
+    """Return a scorecard as its table's rows, and its curves."""
+    rows = []
+    for name, told in scorecard.protocols.items():
+        row = {"name": PROTOCOLS.get(name, name), "skipped": told.get("skipped")}
+        if "skipped" not in told:
+            floor = told["floors"][told["floor"]]["f1"]
+            row |= {"cells": [told[figure] for figure in TOLD], "floor": told["floor"], "floor_f1": floor}
+            row |= {"over_floor": told["over_floor"], "line": told.get("detect_line"), "of": told["detect_of"]}
+            row |= {"share": told.get("detect_share")}
+        rows.append(row)
+    found = scorecard.instability
+    curves = [charts.curve(str(DISTURBED[kind]), points) for kind, points in found["curves"].items()]
+    missing = [(DISTURBED[kind], reason) for kind, reason in found["not_measured"].items()]
+    protocol = PROTOCOLS.get(found["protocol"], found["protocol"])
+    return {"row": scorecard, "rows": rows, "curves": curves, "missing": missing, "protocol": protocol}
 
 
 @admin.register(Scan)

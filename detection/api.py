@@ -1,4 +1,4 @@
-"""REST: model versions with their aliases, and scans with their scores."""
+"""REST: model versions with their aliases and scorecards, and scans with their scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
 from detection import versions
-from detection.models import ModelVersion, Scan, Score
+from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
 from duolog.api import NestedViewSet, ProjectViewSet
 from duolog.models import Role
@@ -50,9 +50,31 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
 
 class NewAlias(serializers.Serializer[Any]):
-    """The alias that shall point to this version."""
+    """The alias that shall point to this version; `reason` overrides what speaks against a champion."""
 
     alias = serializers.SlugField(max_length=50)
+    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+
+
+class ScorecardSerializer(serializers.ModelSerializer[Scorecard]):
+    """What a version's recipe reaches under each protocol, and on disturbed lines."""
+
+    model = serializers.CharField(source="version", read_only=True)
+
+    class Meta:
+        model = Scorecard
+        fields = [
+            "id",
+            "project",
+            "version",
+            "model",
+            "dataset",
+            "seeds",
+            "protocols",
+            "instability",
+            "run",
+            "created_at",
+        ]
 
 
 class ScanSerializer(serializers.ModelSerializer[Scan]):
@@ -109,8 +131,17 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
         self.require(Role.ENGINEER, version.project)
         wanted = NewAlias(data=request.data)
         wanted.is_valid(raise_exception=True)
-        versions.point(version, wanted.validated_data["alias"], user=access.person(request))
+        versions.point(version, **wanted.validated_data, user=access.person(request))
         return Response(ModelVersionSerializer(self.get_object()).data)
+
+
+class ScorecardViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
+    """Scorecards of model versions, newest first; make one with POST /runs/."""
+
+    queryset = Scorecard.objects.select_related("version")
+    serializer_class = ScorecardSerializer
+    filterset_fields = ["project", "version", "dataset", "run"]
+    lookup_value_converter = "int"
 
 
 class ScanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
@@ -148,5 +179,6 @@ class ScoreViewSet(mixins.ListModelMixin, NestedViewSet):
 def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("model-versions", ModelVersionViewSet)
+    router.register("scorecards", ScorecardViewSet)
     router.register("scans", ScanViewSet)
     router.register("scans/<int:scan>/scores", ScoreViewSet)

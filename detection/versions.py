@@ -14,7 +14,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from detection import line_vectors
+from detection import line_vectors, promotion
 from detection.models import ModelAlias, ModelVersion
 from duolog.plugins import guard, registry
 from duolog.plugins.points import Detector
@@ -34,6 +34,10 @@ REF = re.compile(r"(?P<name>[-\w]+)(?:@(?P<alias>[-\w]+)|:(?P<number>\d+))?")
 
 class VersionError(JobFailed):
     """A model version is not there, or cannot be used here; the message says why and what to do."""
+
+
+class NotPromoted(VersionError):
+    """A version may not become champion without a reason; the message lists what speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,14 @@ def propose(fitted: Fitted, *, project: str) -> ModelVersion:
     return version
 
 
-def point(version: ModelVersion, alias: str, user: User | None = None) -> ModelAlias:
-    """Let an alias of the version's name point to it from now on."""
+def point(version: ModelVersion, alias: str, user: User | None = None, reason: str = "") -> ModelAlias:
+    """Let an alias of the version's name point to it from now on.
+
+    Raises NotPromoted where that is the champion and `promotion_problems` speak against it, unless a `reason` is given.
+    """
+    if alias == CHAMPION and not reason and (problems := promotion.promotion_problems(version)):
+        told = {"version": version, "problems": "; ".join(problems)}
+        raise NotPromoted(gettext("%(version)s was not made champion, for want of a reason: %(problems)s") % told)
     row, _ = ModelAlias.objects.update_or_create(
         project=version.project,
         name=version.name,

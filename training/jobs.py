@@ -6,19 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from detection import line_vectors, versions
+from detection import line_vectors, promotion, versions
+from detection.models import Scorecard
 from duolog.plugins import guard, registry
 from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import evaluation, snapshot, splits
+from training import evaluation, scorecards, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -204,6 +205,44 @@ class Evaluate(Job[EvaluateOptions]):
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
             return {"model": str(version), "dataset": where, "metrics": metrics}
+
+        return finish
+
+
+Protocol = Literal["random", "chronological", "template", "source"]
+
+
+@dataclass(frozen=True)
+class ScorecardOptions:
+    """Which model's recipe (see `versions.resolve`) to try on which dataset: every protocol, `seeds` times."""
+
+    dataset: str
+    model: str = ""
+    protocols: tuple[Protocol, ...] = get_args(Protocol)
+    seeds: int = promotion.TRIALS
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or not self.protocols:
+            raise ValueError(gettext("name a protocol, and at least 1 seed"))
+
+
+@job("scorecard", queue="gpu")
+class MakeScorecard(Job[ScorecardOptions]):
+    """Train a version's recipe anew under each protocol, measure it, and keep the scorecard with the version."""
+
+    def run(self, options: ScorecardOptions, ctx: RunContext) -> Finish:
+        """Try and sum up; what a dataset cannot give is skipped with its reason."""
+        project = ctx.run.project
+        version = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        if part:
+            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        card = scorecards.measure(version, dataset, dict.fromkeys(options.protocols), options.seeds, ctx)
+        told = {"seeds": options.seeds, "protocols": card.protocols, "instability": card.instability}
+
+        def finish() -> Mapping[str, Any]:
+            kept = Scorecard.objects.create(project=project, version=version, dataset=dataset, run=ctx.run, **told)
+            return {"scorecard": kept.pk, "model": str(version), "dataset": dataset.name, **told}
 
         return finish
 

@@ -1,4 +1,4 @@
-"""Trivial rivals: what a few lines of code reach on the same sequences. A model that does not beat them is worth nothing.
+"""Trivial rivals: what a few lines of code reach on the same sequences. A model that beats none is worth nothing.
 
 All of them read masked lines as whole keys, so each distinct line is masked and tokenised once. They are fitted on
 what the detector was fitted on; `tfidf` and `tree` need labels, the others take every sequence for normal that nobody
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from detection.engine import calibrate, metrics, serialize
+from detection.engine.keys import Corpus, corpus, drawn
 from duolog.plugins.types import LogSequence
-from logs.engine.masking import mask
 
 Floats = NDArray[np.float64]
 
@@ -44,42 +43,6 @@ KEYWORDS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Corpus:
-    """S sequences as numbers of their M lines: `flat` [M] points into `lines`, sequence by sequence of `lengths` [S].
-
-    `labels` [S] are 0, 1 or -1 (nobody said).
-    """
-
-    flat: NDArray[np.int32]
-    lengths: NDArray[np.int64]
-    lines: list[str]
-    labels: NDArray[np.int8]
-
-    @property
-    def owner(self) -> NDArray[np.int64]:
-        """Return the sequence of each line, [M]."""
-        return np.repeat(np.arange(len(self.lengths)), self.lengths)
-
-    @property
-    def rows(self) -> list[NDArray[np.int32]]:
-        """Return the line numbers of each sequence."""
-        return np.split(self.flat, np.cumsum(self.lengths)[:-1]) if len(self.lengths) else []
-
-    def counts(self) -> sparse.csr_matrix:
-        """Return how often each sequence holds each line, [S, len(lines)]."""
-        shape = (len(self.lengths), len(self.lines))
-        return sparse.csr_matrix((np.ones(len(self.flat)), (self.owner, self.flat)), shape=shape)
-
-    def only(self, chosen: NDArray[np.bool_]) -> Corpus:
-        """Return the chosen sequences, [S] of bool; the lines keep their numbers."""
-        return Corpus(self.flat[chosen[self.owner]], self.lengths[chosen], self.lines, self.labels[chosen])
-
-    def normal(self) -> Corpus:
-        """Return the sequences that nobody called anomalous; all of them where there is no such."""
-        return self.only(self.labels != 1) if (self.labels != 1).any() else self
-
-
 Score = Callable[[Corpus], Floats]
 """One score a sequence, rising with suspicion. The first lines of the corpus are those that were fitted on."""
 
@@ -88,8 +51,8 @@ def new_line(train: Corpus) -> Score:
     """Score by the share of lines that no normal sequence holds."""
     known = np.unique(train.normal().flat)
 
-    def score(corpus: Corpus) -> Floats:
-        return _shares(~np.isin(corpus.flat, known), corpus.owner, corpus.lengths)
+    def score(judged: Corpus) -> Floats:
+        return _shares(~np.isin(judged.flat, known), judged.owner, judged.lengths)
 
     return score
 
@@ -97,7 +60,7 @@ def new_line(train: Corpus) -> Score:
 def length(train: Corpus) -> Score:
     """Score by how far the length is from the median of normal sequences, on a logarithmic scale."""
     usual = np.median(np.log1p(train.normal().lengths))
-    return lambda corpus: np.abs(np.log1p(corpus.lengths) - usual)
+    return lambda judged: np.abs(np.log1p(judged.lengths) - usual)
 
 
 def counts(train: Corpus) -> Score:
@@ -105,8 +68,8 @@ def counts(train: Corpus) -> Score:
     crowd = _drawn(train.normal(), CROWD).counts().log1p()
     squares = np.asarray(crowd.power(2).sum(1)).ravel()
 
-    def score(corpus: Corpus) -> Floats:
-        mine = corpus.counts().log1p()
+    def score(judged: Corpus) -> Floats:
+        mine = judged.counts().log1p()
         apart = (mine[:, : crowd.shape[1]] @ crowd.T).toarray() * -2 + squares + mine.power(2).sum(1)
         return np.sqrt(np.maximum(np.asarray(apart).min(1), 0))
 
@@ -116,7 +79,7 @@ def counts(train: Corpus) -> Score:
 def ngram(train: Corpus) -> Score:
     """Score by the share of pairs of neighbouring lines, the start being one, that no normal sequence holds."""
     known = np.unique(_pairs(train.normal()))
-    return lambda corpus: _shares(~np.isin(_pairs(corpus), known), corpus.owner, corpus.lengths)
+    return lambda judged: _shares(~np.isin(_pairs(judged), known), judged.owner, judged.lengths)
 
 
 def edit(train: Corpus) -> Score:
@@ -126,11 +89,11 @@ def edit(train: Corpus) -> Score:
 
     known, found = len(train.lines), dict[bytes, float]()
 
-    def score(corpus: Corpus) -> Floats:
+    def score(judged: Corpus) -> Floats:
         if len(found) > SEQUENCES:
             found.clear()
-        scores = np.zeros(len(corpus.lengths))
-        for position, row in enumerate(corpus.rows):
+        scores = np.zeros(len(judged.lengths))
+        for position, row in enumerate(judged.rows):
             mine = np.where(row < known, row, -2)[:LONGEST]  # new lines are all alike: none is in `near`
             key = mine.tobytes()
             if key not in found:
@@ -144,9 +107,9 @@ def edit(train: Corpus) -> Score:
 def keyword(train: Corpus) -> Score:
     """Score by the number of lines that hold a word such as error, timeout or 失败."""
 
-    def score(corpus: Corpus) -> Floats:
-        bad = np.array([KEYWORDS.search(line) is not None for line in corpus.lines], bool)
-        return np.bincount(corpus.owner, bad[corpus.flat], minlength=len(corpus.lengths)).astype(np.float64)
+    def score(judged: Corpus) -> Floats:
+        bad = np.array([KEYWORDS.search(line) is not None for line in judged.lines], bool)
+        return np.bincount(judged.owner, bad[judged.flat], minlength=len(judged.lengths)).astype(np.float64)
 
     return score
 
@@ -161,10 +124,10 @@ def tfidf(train: Corpus) -> Score:
     model = LogisticRegression(max_iter=1000, class_weight="balanced")
     model.fit(weights.fit_transform(train.counts() @ table), train.labels)
 
-    def score(corpus: Corpus) -> Floats:
-        new = corpus.lines[table.shape[0] :]
+    def score(judged: Corpus) -> Floats:
+        new = judged.lines[table.shape[0] :]
         whole = sparse.vstack([table, words.transform(new)]) if new else table
-        chances: Floats = model.predict_proba(weights.transform(corpus.counts() @ whole))[:, 1]
+        chances: Floats = model.predict_proba(weights.transform(judged.counts() @ whole))[:, 1]
         return chances
 
     return score
@@ -175,14 +138,14 @@ def tree(train: Corpus) -> Score:
     known = len(train.lines)
     model = DecisionTreeClassifier(min_samples_leaf=2, class_weight="balanced", random_state=0)
 
-    def features(corpus: Corpus) -> sparse.csr_matrix:
-        all_counts = corpus.counts()
+    def features(judged: Corpus) -> sparse.csr_matrix:
+        all_counts = judged.counts()
         return sparse.csr_matrix(sparse.hstack([all_counts[:, :known], all_counts[:, known:].sum(1)]))
 
     model.fit(features(train), train.labels)
 
-    def score(corpus: Corpus) -> Floats:
-        chances: Floats = model.predict_proba(features(corpus))[:, 1]
+    def score(judged: Corpus) -> Floats:
+        chances: Floats = model.predict_proba(features(judged))[:, 1]
         return chances
 
     return score
@@ -214,10 +177,12 @@ class Floors:
         Without both labels in `validation` they are those that `USUAL` of the normal sequences do not reach. With
         `labels` false, as for a detector that reads none, those of `train` are not read.
         """
-        whole = _corpus(_some(train), {})
-        floors = cls(whole if labels else Corpus(whole.flat, whole.lengths, whole.lines, np.full_like(whole.labels, -1)))
-        held_out = [sequence for sequence in _some(validation) if sequence.label is not None]
-        truth, values = [sequence.label for sequence in held_out], floors.scores(held_out)
+        whole = corpus(drawn(train, SEQUENCES, LINES), {})
+        floors = cls(
+            whole if labels else Corpus(whole.flat, whole.lengths, whole.lines, np.full_like(whole.labels, -1))
+        )
+        held_out = [sequence for sequence in drawn(validation, SEQUENCES, LINES) if sequence.label is not None]
+        truth, values = [sequence.label or 0 for sequence in held_out], floors.scores(held_out)
         usual = floors._score(_drawn(floors.train.normal(), CROWD))
         for column, name in enumerate(floors.names):
             highest = float(np.nextafter(np.quantile(usual[:, column], USUAL), np.inf))
@@ -232,7 +197,7 @@ class Floors:
 
     def scores(self, sequences: Sequence[LogSequence]) -> Floats:
         """Return the scores of sequences, [S, floors]; give some thousand at once."""
-        return self._score(_corpus(sequences, self._numbers))
+        return self._score(corpus(sequences, self._numbers))
 
     def measure(self, labels: Sequence[int], scores: Floats) -> dict[str, dict[str, float]]:
         """Return what `metrics.evaluate` says of each floor, by name; `scores` are those of `scores`."""
@@ -243,7 +208,11 @@ class Floors:
         """Write what they were fitted on, and the thresholds, into a model's folder."""
         place = folder / FOLDER
         place.mkdir()
-        arrays = {"flat": self.train.flat, "lengths": self.train.lengths, "labels": self.train.labels}
+        arrays: dict[str, NDArray[Any]] = {
+            "flat": self.train.flat,
+            "lengths": self.train.lengths,
+            "labels": self.train.labels,
+        }
         serialize.save(place, arrays, {"lines": self.train.lines, "thresholds": self.thresholds})
 
     @classmethod
@@ -254,8 +223,8 @@ class Floors:
         arrays, state = serialize.load(folder / FOLDER)
         return cls(Corpus(**arrays, lines=state["lines"]), dict(state["thresholds"]))
 
-    def _score(self, corpus: Corpus) -> Floats:
-        return np.stack([score(corpus) for score in self._scores.values()], axis=1)
+    def _score(self, judged: Corpus) -> Floats:
+        return np.stack([score(judged) for score in self._scores.values()], axis=1)
 
 
 def best(measured: dict[str, dict[str, float]]) -> str:
@@ -286,41 +255,17 @@ def nearest(row: NDArray[np.int32], others: Sequence[NDArray[np.int32]]) -> floa
     return float((apart / np.maximum(np.maximum(sizes, len(row)), 1)).min())
 
 
-def _corpus(sequences: Sequence[LogSequence], numbers: dict[str, int]) -> Corpus:
-    """Return the corpus of sequences whose known lines have the `numbers`; others get the next ones."""
-    raw: dict[str, int] = {}
-    flat = np.fromiter(
-        (raw.setdefault(line, len(raw)) for sequence in sequences for line in sequence.entries), np.int64
-    )
-    new: dict[str, int] = {}
-    number = [numbers[line] if line in numbers else new.setdefault(line, len(numbers) + len(new)) for line in mask([*raw])]
-    return Corpus(
-        np.array(number, np.int32)[flat],
-        np.array([len(sequence.entries) for sequence in sequences], np.int64),
-        [*numbers, *new],
-        np.array([-1 if sequence.label is None else sequence.label for sequence in sequences], np.int8),
-    )
-
-
-def _some(sequences: Sequence[LogSequence]) -> list[LogSequence]:
-    """Return at most SEQUENCES of them with about LINES lines at most, drawn at random, in their order."""
-    lengths = np.array([len(sequence.entries) for sequence in sequences], np.int64)
-    order = np.random.default_rng(0).permutation(len(sequences))[:SEQUENCES]
-    fits = np.cumsum(lengths[order]) - lengths[order] < LINES
-    return [sequences[position] for position in sorted(order[fits])]
-
-
-def _drawn(corpus: Corpus, count: int) -> Corpus:
-    chosen = np.zeros(len(corpus.lengths), bool)
+def _drawn(judged: Corpus, count: int) -> Corpus:
+    chosen = np.zeros(len(judged.lengths), bool)
     chosen[np.random.default_rng(0).permutation(len(chosen))[:count]] = True
-    return corpus.only(chosen)
+    return judged.only(chosen)
 
 
-def _pairs(corpus: Corpus) -> NDArray[np.int64]:
+def _pairs(judged: Corpus) -> NDArray[np.int64]:
     """Return for each line the pair of the line before it and itself, as one number, [M]."""
-    lines = corpus.flat.astype(np.int64) + 1
+    lines = judged.flat.astype(np.int64) + 1
     before = np.concatenate([[0], lines[:-1]])
-    firsts = (np.cumsum(corpus.lengths) - corpus.lengths)[corpus.lengths > 0]
+    firsts = (np.cumsum(judged.lengths) - judged.lengths)[judged.lengths > 0]
     before[firsts] = 0  # the start
     return (before[: len(lines)] << 32) | lines
 

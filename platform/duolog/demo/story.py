@@ -78,7 +78,7 @@ def train_on_generated(tell: Tell) -> tuple[ModelVersion, dict[str, float]]:
         job="evaluate", key="demo", options={"model": fitted.result["model"], "dataset": f"{GENERATED}:test"}
     )
     version = versions.resolve(project="default", ref=fitted.result["model"])
-    versions.point(version, versions.CHAMPION)
+    versions.point(version, versions.CHAMPION, reason="demo")
     return version, measured.result["metrics"]
 
 
