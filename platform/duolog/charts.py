@@ -57,12 +57,17 @@ def curve(name: str, points: Sequence[tuple[int, float]]) -> Curve:
     places = [(x(step), y(value)) for step, value in points]
     return Curve(
         name=name,
-        last=f"{values[-1]:.4g}",
+        last=_short(values[-1], 4),
         points=" ".join(f"{a:.1f},{b:.1f}" for a, b in places),
         end=places[-1],
         x_ticks=[Tick(x(step), f"{step:,}") for step in dict.fromkeys([steps[0], steps[-1]])],
-        y_ticks=[Tick(y(value), f"{value:.3g}") for value in (high, low)],
+        y_ticks=[Tick(y(value), _short(value, 3)) for value in (high, low)],
     )
+
+
+def _short(value: float, digits: int) -> str:
+    """Return a number that fits beside an axis."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1_000_000 else f"{value:.{digits}g}"
 
 
 def histogram(counts: Sequence[int], threshold: float) -> list[Bar]:
@@ -101,7 +106,7 @@ class Strip:
         return NAME + self.width + 6
 
 
-STRIP, NAME, ROOM = 18, 116, 132
+STRIP, NAME, ROOM = 18, 158, 90
 """Height of a strip, where names end, and how long a strip may be, in pixels."""
 
 
