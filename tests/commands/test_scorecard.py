@@ -32,11 +32,17 @@ def test_each_protocol_has_figures_with_their_spread_and_the_best_floor(card: di
     assert found["trials"] == 2
     assert found.keys() >= FIGURES
     assert all(found[name].keys() == {"mean", "sd"} for name in FIGURES)
-    assert 0 < found["f1"]["mean"] <= 1
+    assert 0 < found["pr_auc"]["mean"] <= 1
     assert found["floors"].keys() == set(FLOORS)  # it reads no labels, so its rivals do not either
     assert found["over_floor"] == pytest.approx(
         found["f1"]["mean"] - max(floor["f1"]["mean"] for floor in found["floors"].values())
     )
+    assert 0 <= found["detect_of"]["mean"] <= 1
+
+
+def test_the_line_at_which_the_verdict_fires_is_told(card: dict[str, Any]) -> None:
+    found = card["protocols"]["random"]
+    assert found["detect_of"]["mean"] > 0
     assert 0 < found["detect_share"]["mean"] <= 1 <= found["detect_line"]["mean"]
 
 
