@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from analysis import findings
 from analysis.models import Finding
+from detection.models import Score
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
 
@@ -33,6 +35,24 @@ class Line:
     heat: int
 
 
+class Doubted(admin.SimpleListFilter):
+    """Findings that the shadow would not have opened."""
+
+    title = _("shadow")
+    parameter_name = "shadow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer the one choice."""
+        return [("disagrees", _("disagrees"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
+        """Leave the findings whose sequence the shadow of the same scan calls normal."""
+        if self.value() != "disagrees":
+            return queryset
+        said = Score.objects.filter(scan__shadow_of=OuterRef("score__scan"), sequence=OuterRef("sequence"))
+        return queryset.filter(Exists(said))
+
+
 @admin.register(Finding)
 class FindingAdmin(ProjectAdmin[Finding]):
     """Anomalous sequences put before people."""
@@ -40,7 +60,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
     page_template = "duolog/finding.html"
     list_fullwidth = True
     list_display = ["number", "state_label", "value", "suspect", "source", "project", "created_at"]
-    list_filter = ["state", "project"]
+    list_filter = ["state", Doubted, "project"]
     list_select_related = ["score__sequence__dataset"]
     search_fields = ["score__sequence__key"]
     deeds = {"confirm": Role.REVIEWER, "dismiss": Role.REVIEWER, "reopen": Role.REVIEWER}
@@ -79,6 +99,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
             "score": row.score,
             "sequence": row.score.sequence,
             "scan": row.score.scan,
+            "doubt": doubt(row),
             "colour": STATE_COLOURS[Finding.State(row.state)],
             "lines": shown,
             "timed": any(line.time for line in shown),
@@ -107,6 +128,12 @@ class FindingAdmin(ProjectAdmin[Finding]):
         waiting = waiting.exclude(pk=finding.pk).order_by("-pk")
         following = waiting.filter(pk__lt=finding.pk).first() or waiting.first()
         return self.address(following) if following else None
+
+
+def doubt(finding: Finding) -> Score | None:
+    """Return what the shadow says of the sequence where it disagrees with the finding's scan."""
+    wanted = Score.objects.filter(scan__shadow_of=finding.score.scan_id, sequence=finding.sequence_id)
+    return wanted.select_related("scan__version").first()
 
 
 def lines(finding: Finding) -> list[Line]:

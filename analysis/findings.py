@@ -16,7 +16,7 @@ OPEN = f"""
     SELECT scan.project, score.id, score.sequence_id, version.name, %(open)s
     FROM {SCORE} score JOIN {SCAN} scan ON scan.id = score.scan_id
     JOIN {VERSION} version ON version.id = scan.version_id
-    WHERE score.scan_id = %(scan)s AND score.anomalous
+    WHERE score.scan_id = %(scan)s AND score.anomalous AND scan.shadow_of_id IS NULL
       AND NOT EXISTS (SELECT FROM {FINDING} decided WHERE decided.score_id = score.id)
     ORDER BY score.value
     ON CONFLICT (sequence_id, model) WHERE state = '{Finding.State.OPEN}'
@@ -29,8 +29,8 @@ OPEN = f"""
 def open_for(scan_id: int) -> int:
     """Open a finding for each anomalous score of a scan, and return how many are new.
 
-    Where the sequence has an open finding of the same model, that one takes over the score if it is newer. One
-    statement however many there are; again for the same scan, it does nothing.
+    A challenger opens none: it only looks on. Where the sequence has an open finding of the same model, that one takes
+    over the score if it is newer. One statement however many there are; again for the same scan, it does nothing.
     """
     # The race: two scans of a dataset end together and open findings for the same sequences. The constraint and ON
     # CONFLICT leave one of each; that neither waits for the other crosswise (each statement inserts in the order of its

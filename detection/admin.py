@@ -7,23 +7,28 @@ from typing import Any
 from django.contrib import admin
 from django.db import connection
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from detection import versions
-from detection.models import ModelVersion, Scan, Score, Scorecard
+from detection import aliases, charts, shadow
+from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard
+from detection.monitoring import newest_drift
 from detection.promotion import promotion_problems
-from duolog import access, charts
+from duolog import access
+from duolog import charts as drawing
+from duolog.charts import SERIES
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts
+from workers.admin import curves
 
 GOALS = {"accuracy": 0.90, "precision": 0.85, "recall": 0.80, "f1": 0.82}
 """What a version should exceed on a test part."""
 FIGURES = {"accuracy": _("accuracy"), "precision": _("precision"), "recall": _("recall"), "f1": _("F1")}
 BINS = 40
-TOP = 50
-CARDS = 3
+TOP, HISTORY, CARDS = 50, 30, 3
 PROTOCOLS = {
     "random": _("random"),
     "chronological": _("chronological"),
@@ -47,14 +52,16 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
 
     page_template = "duolog/version.html"
     starts = {"fit-detector": _("Train a detector")}
+    actions = ["compare"]  # type: ignore[assignment]  # the base has none
     list_display = ["name_number", "project", "names", "detector", "best_f1", "encoder", "created_at"]
     list_filter = ["name", "detector", "project"]
     search_fields = ["name", "detector"]
-    deeds = {"promote": Role.ENGINEER}
+    deeds = {"promote": Role.ENGINEER, "rollback": Role.ENGINEER}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        """Fetch the aliases, too."""
-        return super().get_queryset(request).prefetch_related("aliases")
+        """Fetch the aliases, too, and not what only the page shows."""
+        rows = super().get_queryset(request).prefetch_related("aliases")
+        return rows.defer("plots", "reference")
 
     @column(_("model version"), ordering="name")
     def name_number(self, version: ModelVersion) -> str:
@@ -80,16 +87,64 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "goals": [GOALS[name] for name in FIGURES],
             "parts": [measured(part, figures) for part, figures in row.metrics.items()],
             "aliases": [alias.alias for alias in row.aliases.all()],
+            "choices": [aliases.CHAMPION, aliases.SHADOW],
             "problems": promotion_problems(row),
             "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
+            "evaluations": charts.evaluations(row),
+            "promises": charts.promises(row),
+            "curves": curves(row.run) if row.run else [],
+            "history": history(row),
+            "thresholds": row.thresholds.select_related("set_by"),
+            "record": shadow.record(row),
             "scans": row.scans.select_related("dataset")[:20],
+            "drift": newest_drift([row]),
         }
 
     def do_promote(self, request: HttpRequest, version: ModelVersion) -> tuple[str, None]:
         """Point an alias (the champion, unless the form names another) here."""
-        name, reason = request.POST.get("alias") or versions.CHAMPION, request.POST.get("reason", "").strip()
-        alias = versions.point(version, name, user=access.person(request), reason=reason)
+        name, reason = request.POST.get("alias") or aliases.CHAMPION, request.POST.get("reason", "").strip()
+        alias = aliases.point(version, name, user=access.person(request), reason=reason)
         return gettext("%(alias)s is version %(number)d now.") % {"alias": alias, "number": version.number}, None
+
+    def do_rollback(self, request: HttpRequest, version: ModelVersion) -> tuple[str, str]:
+        """Let the champion of this version's name be again what it was before, and go there."""
+        alias = aliases.rollback(
+            project=version.project, name=version.name, user=access.person(request),
+            reason=request.POST.get("reason", ""),
+        )  # fmt: skip
+        values = {"alias": alias, "number": alias.version.number}
+        return gettext("%(alias)s is version %(number)d now.") % values, self.address(alias.version)
+
+    # --- side by side -------------------------------------------------------------------------------------------
+
+    @admin.action(description=_("Compare side by side"))
+    def compare(self, request: HttpRequest, chosen: QuerySet[ModelVersion]) -> HttpResponseRedirect:
+        """Go to the page that shows the chosen versions side by side."""
+        query = "&".join(f"id={pk}" for pk in chosen.order_by("name", "number").values_list("pk", flat=True)[:SERIES])
+        return HttpResponseRedirect(f"{reverse('admin:detection_modelversion_compare')}?{query}")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the address of the comparison."""
+        view = self.admin_site.admin_view(self.comparison)
+        return [path("compare/", view, name="detection_modelversion_compare"), *super().get_urls()]
+
+    def comparison(self, request: HttpRequest) -> HttpResponse:
+        """Show versions (`?id=3&id=5`) side by side: figures, curves, and the options in which they differ."""
+        wanted = [pk for pk in request.GET.getlist("id") if pk.isdecimal() and len(pk) < 19][:SERIES]
+        chosen = self.get_queryset(request).filter(pk__in=wanted).defer(None).order_by("name", "number")
+        context = {
+            **self.admin_site.each_context(request),
+            **charts.comparison(list(chosen)),
+            "opts": self.opts,
+            "title": gettext("Versions side by side"),
+        }
+        return TemplateResponse(request, "duolog/compare.html", context)
+
+
+def history(version: ModelVersion) -> QuerySet[AliasChange]:
+    """Return what the aliases of the version's name pointed to and when, newest first."""
+    changes = AliasChange.objects.filter(project=version.project, name=version.name)
+    return aliases.history(changes).select_related("version", "set_by")[:HISTORY]
 
 
 def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
@@ -112,10 +167,10 @@ def card(scorecard: Scorecard) -> dict[str, Any]:
             row |= {"share": told.get("detect_share")}
         rows.append(row)
     found = scorecard.instability
-    curves = [charts.curve(str(DISTURBED[kind]), points) for kind, points in found["curves"].items()]
+    drawn = [drawing.curve(str(DISTURBED[kind]), points) for kind, points in found["curves"].items()]
     missing = [(DISTURBED[kind], reason) for kind, reason in found["not_measured"].items()]
     protocol = PROTOCOLS.get(found["protocol"], found["protocol"])
-    return {"row": scorecard, "rows": rows, "curves": curves, "missing": missing, "protocol": protocol}
+    return {"row": scorecard, "rows": rows, "curves": drawn, "missing": missing, "protocol": protocol}
 
 
 @admin.register(Scan)
@@ -132,11 +187,19 @@ class ScanAdmin(ProjectAdmin[Scan]):
         """How the scores lie around the threshold, and the highest of them."""
         highest = Score.objects.filter(scan=row, anomalous=True).select_related("sequence", "finding")
         return {
-            "bars": charts.histogram(histogram(row), row.threshold),
-            "threshold_x": charts.across(row.threshold),
+            "bars": drawing.histogram(histogram(row), row.threshold),
+            "threshold_x": drawing.across(min(row.threshold, 1)),
+            "beside": Scan.objects.filter(shadow_of=row).select_related("version").first(),
+            "disagreements": disagreements(row),
             "highest": highest.order_by("-value")[:TOP],
             "share": row.anomalous / row.sequences if row.sequences else 0,
         }
+
+
+def disagreements(scan: Scan) -> QuerySet[Score]:
+    """Return what the shadow says where it disagrees with a champion's scan, or a shadow's scan itself does."""
+    scores = Score.objects.filter(scan=scan if scan.shadow_of_id else Scan.objects.filter(shadow_of=scan).first())
+    return scores.select_related("sequence", "scan").order_by("-value")[:TOP]
 
 
 def histogram(scan: Scan) -> list[int]:

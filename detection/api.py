@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import datetime
 from typing import Any
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
@@ -14,8 +16,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from detection import versions
-from detection.models import ModelVersion, Scan, Score, Scorecard
+from detection import aliases, charts, shadow
+from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard, ThresholdChange
+from detection.monitoring import newest_drift
 from duolog import access
 from duolog.api import NestedViewSet, ProjectViewSet
 from duolog.models import Role
@@ -40,7 +43,9 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "options",
             "encoder",
             "encoder_digest",
+            "temperature",
             "threshold",
+            "policy",
             "metrics",
             "lineage",
             "sha256",
@@ -50,10 +55,70 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
 
 
 class NewAlias(serializers.Serializer[Any]):
-    """The alias that shall point to this version; `reason` overrides what speaks against a champion."""
+    """The alias that shall point to this version; a reason overrides what speaks against a champion."""
 
     alias = serializers.SlugField(max_length=50)
-    reason = serializers.CharField(max_length=500, required=False, default="", allow_blank=True)
+    reason = serializers.CharField(default="", allow_blank=True, max_length=500)
+
+
+class Back(serializers.Serializer[Any]):
+    """The alias of this version's name that shall point again to what it pointed to before."""
+
+    alias = serializers.SlugField(max_length=50, default=aliases.CHAMPION)
+    reason = serializers.CharField(default="", allow_blank=True, max_length=500)
+
+
+class AliasChangeSerializer(serializers.ModelSerializer[AliasChange]):
+    """An alias pointed to a version from `set_at` to `until` (null: it still does)."""
+
+    model = serializers.CharField(source="version", read_only=True)
+    until = serializers.DateTimeField(read_only=True, allow_null=True)
+    set_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+
+    class Meta:
+        model = AliasChange
+        fields = [
+            "id",
+            "project",
+            "name",
+            "alias",
+            "version",
+            "model",
+            "rollback",
+            "reason",
+            "problems",
+            "set_at",
+            "until",
+            "set_by",
+        ]
+
+
+class ThresholdChangeSerializer(serializers.ModelSerializer[ThresholdChange]):
+    """The threshold of a version was chosen anew."""
+
+    set_by = serializers.SlugRelatedField[Any](slug_field="username", read_only=True)
+
+    class Meta:
+        model = ThresholdChange
+        fields = ["id", "before", "threshold", "policy", "reason", "run", "set_at", "set_by"]
+
+
+class PlotsSerializer(serializers.Serializer[Any]):
+    """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves."""
+
+    parts = serializers.JSONField()
+    false_alarms: Any = serializers.ListField(child=serializers.DictField())
+    training: Any = serializers.DictField(child=serializers.ListField())
+    thresholds = ThresholdChangeSerializer(many=True)
+
+
+class MonitoringSerializer(serializers.Serializer[Any]):
+    """`drift` as the newest scan saw it (null: none was compared), and the version's `shadow` record."""
+
+    drift: Any = serializers.DictField(allow_null=True)
+    scan = serializers.IntegerField(allow_null=True)
+    train_again = serializers.BooleanField()
+    shadow: Any = serializers.DictField()
 
 
 class ScorecardSerializer(serializers.ModelSerializer[Scorecard]):
@@ -94,6 +159,8 @@ class ScanSerializer(serializers.ModelSerializer[Scan]):
             "threshold",
             "sequences",
             "anomalous",
+            "shadow_of",
+            "drift",
             "run",
             "created_at",
         ]
@@ -112,7 +179,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
 class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Model versions, newest first."""
 
-    queryset = ModelVersion.objects.prefetch_related("aliases")
+    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "reference")
     serializer_class = ModelVersionSerializer
     filterset_fields = {
         "project": ["exact"],
@@ -131,8 +198,74 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
         self.require(Role.ENGINEER, version.project)
         wanted = NewAlias(data=request.data)
         wanted.is_valid(raise_exception=True)
-        versions.point(version, **wanted.validated_data, user=access.person(request))
+        aliases.point(version, user=access.person(request), **wanted.validated_data)
         return Response(ModelVersionSerializer(self.get_object()).data)
+
+    @extend_schema(request=Back, responses=ModelVersionSerializer)
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Request, pk: int) -> Response:
+        """Let an alias of this version's name point again to what it pointed to before; answer with that version."""
+        version: ModelVersion = self.get_object()
+        self.require(Role.ENGINEER, version.project)
+        wanted = Back(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        row = aliases.rollback(
+            project=version.project, name=version.name, user=access.person(request), **wanted.validated_data
+        )
+        return Response(ModelVersionSerializer(row.version).data)
+
+    @extend_schema(responses=PlotsSerializer)
+    @action(detail=True)
+    def plots(self, request: Request, pk: int) -> Response:
+        """What the plots of the version's page are drawn from."""
+        version: ModelVersion = self.get_object()
+        training: dict[str, list[list[float]]] = defaultdict(list)
+        if version.run:
+            for name, step, value in version.run.metrics.order_by("name", "step").values_list("name", "step", "value"):
+                training[name].append([step, value])
+        found = {
+            "parts": version.plots,
+            "false_alarms": charts.promises(version),
+            "training": training,
+            "thresholds": version.thresholds.select_related("set_by"),
+        }
+        return Response(PlotsSerializer(found).data)
+
+    @extend_schema(responses=MonitoringSerializer)
+    @action(detail=True)
+    def monitoring(self, request: Request, pk: int) -> Response:
+        """How the version does since it went live."""
+        version: ModelVersion = self.get_object()
+        seen = next(iter(newest_drift([version])), None)
+        found = {
+            "drift": seen.scan.drift if seen else None,
+            "scan": seen.scan.pk if seen else None,
+            "train_again": bool(seen and seen.suggests_training),
+            "shadow": shadow.record(version),
+        }
+        return Response(MonitoringSerializer(found).data)
+
+
+class AliasChangeFilter(django_filters.FilterSet):
+    """Which changes; `at` leaves those that held at a time: what was live then."""
+
+    at = django_filters.IsoDateTimeFilter(method="held", label=str(_("what was live at this time")))
+
+    class Meta:
+        model = AliasChange
+        fields = ["project", "name", "alias", "version"]
+
+    def held(self, changes: QuerySet[AliasChange], name: str, at: datetime) -> QuerySet[AliasChange]:
+        """Leave what held at a time."""
+        return changes.filter(Q(until=None) | Q(until__gt=at), set_at__lte=at)
+
+
+class AliasChangeViewSet(mixins.ListModelMixin, ProjectViewSet):
+    """What aliases pointed to and when, who moved them and why; newest first, and never changed."""
+
+    queryset = aliases.history(AliasChange.objects.select_related("version", "set_by"))
+    serializer_class = AliasChangeSerializer
+    filterset_class = AliasChangeFilter
 
 
 class ScorecardViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
@@ -149,7 +282,7 @@ class ScanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewS
 
     queryset = Scan.objects.select_related("version")
     serializer_class = ScanSerializer
-    filterset_fields = ["project", "version", "dataset", "part", "run"]
+    filterset_fields = ["project", "version", "dataset", "part", "run", "shadow_of"]
     lookup_value_converter = "int"
 
 
@@ -179,6 +312,7 @@ class ScoreViewSet(mixins.ListModelMixin, NestedViewSet):
 def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("model-versions", ModelVersionViewSet)
+    router.register("alias-changes", AliasChangeViewSet)
     router.register("scorecards", ScorecardViewSet)
     router.register("scans", ScanViewSet)
     router.register("scans/<int:scan>/scores", ScoreViewSet)

@@ -23,8 +23,16 @@ class ModelVersion(models.Model):
     options = models.JSONField(_("options"), default=dict)
     encoder = models.CharField(_("encoder"), max_length=300)
     encoder_digest = models.CharField(_("encoder digest"), max_length=64)
+    # The detector's own score s becomes sigmoid(logit(s) / temperature) before anybody sees it; so the threshold is one
+    # on calibrated scores, and `policy` says how it was chosen (`detection.thresholds.Chosen`).
+    temperature = models.FloatField(_("temperature"), default=1.0)
     threshold = models.FloatField(_("threshold"))
+    policy = models.JSONField(_("threshold policy"), default=dict)
     metrics = models.JSONField(_("metrics"), default=dict)
+    # What `detection.engine.curves.draw` returned, by part; beside `metrics`, since lists show those and not these.
+    plots = models.JSONField(_("plots"), default=dict)
+    # How scores and templates lay when it was fitted (`detection.engine.drift.Reference`); empty: nobody counted.
+    reference = models.JSONField(_("reference"), default=dict)
     lineage = models.JSONField(_("lineage"), default=dict)
     path = models.CharField(_("path in the artifact store"), max_length=300)
     sha256 = models.CharField(_("SHA-256"), max_length=64)
@@ -60,6 +68,61 @@ class ModelAlias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}@{self.alias}"
+
+
+class AliasChange(models.Model):
+    """An alias began to point to a version: who moved it, when and why. Rows are added, never changed.
+
+    Each alias holds from one row to the next, so these tell what was live at any time. `problems` are those that
+    spoke against it (`detection.promotion`) and that `reason` overrode.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    project = models.SlugField(_("project"), default="default")
+    name = models.SlugField(_("model"))
+    alias = models.SlugField(_("alias"))
+    # PROTECT: a version that was live is part of the record.
+    version = models.ForeignKey(ModelVersion, models.PROTECT, related_name="changes", verbose_name=_("version"))
+    rollback = models.BooleanField(_("rollback"), default=False)
+    reason = models.TextField(_("reason"), blank=True)
+    problems = models.JSONField(_("overridden problems"), default=list)
+    set_at = models.DateTimeField(_("set"), db_default=Now())
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name=_("set by")
+    )
+
+    class Meta:
+        verbose_name = _("change of an alias")
+        verbose_name_plural = _("changes of aliases")
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["project", "name", "alias", "-id"], name="alias_history")]
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.alias} → {self.version}"
+
+
+class ThresholdChange(models.Model):
+    """The threshold of a version was chosen anew: to what, how, by whom and why. Rows are added, never changed."""
+
+    id = models.BigAutoField(primary_key=True)
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="thresholds", verbose_name=_("version"))
+    before = models.FloatField(_("threshold before"))
+    threshold = models.FloatField(_("threshold"))
+    policy = models.JSONField(_("threshold policy"), default=dict)
+    reason = models.TextField(_("reason"), blank=True)
+    run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    set_at = models.DateTimeField(_("set"), db_default=Now())
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name=_("set by")
+    )
+
+    class Meta:
+        verbose_name = _("change of a threshold")
+        verbose_name_plural = _("changes of thresholds")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.threshold:.4g}"
 
 
 class Scorecard(models.Model):
@@ -103,7 +166,11 @@ class LineVector(models.Model):
 
 
 class Scan(models.Model):
-    """One pass of one version over a dataset or a part of it."""
+    """One pass of one version over a dataset or a part of it.
+
+    That of a challenger beside a champion's (`shadow_of`) keeps the scores on which the two disagree, and no others.
+    `drift` is how far the scores and templates lie from the version's reference (`detection.engine.drift`).
+    """
 
     project = models.SlugField(_("project"), default="default")
     version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scans", verbose_name=_("version"))
@@ -112,6 +179,10 @@ class Scan(models.Model):
     threshold = models.FloatField(_("threshold"))
     sequences = models.PositiveBigIntegerField(_("sequences"))
     anomalous = models.PositiveBigIntegerField(_("anomalous"))
+    shadow_of = models.OneToOneField(
+        "self", models.CASCADE, null=True, blank=True, related_name="shadow", verbose_name=_("shadow of")
+    )
+    drift = models.JSONField(_("drift"), default=dict)
     run = models.OneToOneField("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
     created_at = models.DateTimeField(_("created"), db_default=Now())
 

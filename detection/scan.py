@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from django.db import connection
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from detection.models import ModelVersion, Scan, Score
 from detection.versions import Loaded
-from duolog.plugins import guard
 from duolog.plugins.types import Context, LogSequence
 from logs.models import Dataset
 from workers.models import Run
@@ -45,7 +45,7 @@ def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, expla
     from detection.engine.blame import blame  # engines may import torch, and the web process must start without it
 
     def rate(part: list[LogSequence]) -> NDArray[np.float64]:
-        return guard.score(loaded.detector, part, loaded.vectors, ctx)
+        return loaded.score(part, ctx)
 
     values = rate(batch)
     anomalous = values >= loaded.threshold
@@ -55,6 +55,13 @@ def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, expla
         Scored(sequence, float(value), bool(flag), tuple(map(float, next(weights))) if explain and flag else None)
         for sequence, value, flag in zip(batch, values, anomalous, strict=True)
     ]
+
+
+def flips(loaded: Loaded, sequences: list[LogSequence], ctx: Context) -> list[tuple[int, ...]]:
+    """Return for each anomalous sequence the few lines without which it would not be (`detection.engine.blame`)."""
+    from detection.engine import blame
+
+    return blame.flips(lambda part: loaded.score(part, ctx), sequences, loaded.threshold)
 
 
 def batches(items: Iterable[LogSequence], size: int) -> Iterator[list[LogSequence]]:
@@ -81,17 +88,33 @@ class Findings:
             self.blame[pk] = scored.blame or ()
 
 
-def keep(found: Findings, *, version: ModelVersion, dataset: Dataset, part: str | None, run: Run) -> Scan:
-    """Store a scan with all its scores by one binary COPY; called in the run's fenced transaction."""
+def keep(
+    found: Findings,
+    *,
+    version: ModelVersion,
+    dataset: Dataset,
+    part: str | None,
+    run: Run,
+    drift: Mapping[str, Any] | None = None,
+    shadow_of: Scan | None = None,
+    totals: tuple[int, int] | None = None,
+) -> Scan:
+    """Store a scan with all its scores by one binary COPY; called in the run's fenced transaction.
+
+    `totals` are how many sequences were scored and anomalous where `found` holds only some of them.
+    """
+    sequences, anomalous = totals or (len(found.sequences), len(found.blame))
     scan = Scan.objects.create(
         project=run.project,
         version=version,
         dataset=dataset,
         part=part or "",
         threshold=version.threshold,
-        sequences=len(found.sequences),
-        anomalous=len(found.blame),
-        run=run,
+        sequences=sequences,
+        anomalous=anomalous,
+        drift=dict(drift or {}),
+        shadow_of=shadow_of,
+        run=None if shadow_of else run,  # a run has one scan, the champion's
     )
     columns = "scan_id, sequence_id, value, anomalous, blame"
     with (

@@ -1,21 +1,22 @@
-"""Model versions: propose, point an alias, resolve a reference, load for scoring."""
+"""Model versions: propose, choose the threshold anew, resolve a reference, load for scoring."""
 
 from __future__ import annotations
 
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
-from django.db.models.functions import Now
 from django.utils.translation import gettext
 
-from detection import line_vectors, promotion
-from detection.models import ModelAlias, ModelVersion
+from detection import line_vectors
+from detection.aliases import CHAMPION, lock, point
+from detection.models import ModelAlias, ModelVersion, ThresholdChange
+from detection.thresholds import Chosen
 from duolog.plugins import guard, registry
 from duolog.plugins.points import Detector
 from duolog.plugins.types import LineVectors
@@ -24,10 +25,13 @@ from workers.jobs import JobFailed
 from workers.models import Artifact
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from duolog.plugins.types import Context, LogSequence
+    from workers.models import Run
 
 GROUP = "duolog.detectors"
-CHAMPION = "champion"
 KEPT = 4  # loaded detectors a process keeps
 REF = re.compile(r"(?P<name>[-\w]+)(?:@(?P<alias>[-\w]+)|:(?P<number>\d+))?")
 
@@ -36,13 +40,9 @@ class VersionError(JobFailed):
     """A model version is not there, or cannot be used here; the message says why and what to do."""
 
 
-class NotPromoted(VersionError):
-    """A version may not become champion without a reason; the message lists what speaks against it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A detector after `fit`, ready to become a version."""
+    """A detector after `fit`, ready to become a version; `metrics` may hold the `plots` of each part."""
 
     name: str
     detector: str
@@ -53,6 +53,9 @@ class Fitted:
     metrics: Mapping[str, Any]
     lineage: Mapping[str, Any]
     artifact: Artifact
+    temperature: float = 1.0
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    reference: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,13 @@ class Loaded:
     detector: Detector
     vectors: LineVectors
     threshold: float
+    temperature: float = 1.0
+
+    def score(self, sequences: list[LogSequence], ctx: Context) -> NDArray[np.float64]:
+        """Return one calibrated score a sequence, in order."""
+        from detection.engine import calibrate  # reads scipy, which a web process need not load
+
+        return calibrate.temper(guard.score(self.detector, sequences, self.vectors, ctx), self.temperature)
 
 
 def propose(fitted: Fitted, *, project: str) -> ModelVersion:
@@ -71,7 +81,7 @@ def propose(fitted: Fitted, *, project: str) -> ModelVersion:
     """
     entry = registry.find(GROUP, fitted.detector)
     with transaction.atomic():
-        _lock(project, fitted.name)
+        lock(project, fitted.name)
         versions = ModelVersion.objects.filter(project=project, name=fitted.name)
         version = ModelVersion.objects.create(
             project=project,
@@ -83,42 +93,52 @@ def propose(fitted: Fitted, *, project: str) -> ModelVersion:
             options=dict(fitted.options),
             encoder=fitted.encoder,
             encoder_digest=fitted.encoder_digest,
+            temperature=fitted.temperature,
             threshold=fitted.threshold,
-            metrics=dict(fitted.metrics),
+            policy=dict(fitted.policy),
+            metrics={part: figures(found) for part, found in fitted.metrics.items()},
+            plots={part: found["plots"] for part, found in fitted.metrics.items() if "plots" in found},
+            reference=dict(fitted.reference),
             lineage=dict(fitted.lineage),
             path=fitted.artifact.path,
             sha256=fitted.artifact.sha256,
             run=fitted.artifact.run,
         )
         if version.number == 1:
-            point(version, CHAMPION)
+            point(version, CHAMPION, reason=gettext("the first version"))
     return version
 
 
-def point(version: ModelVersion, alias: str, user: User | None = None, reason: str = "") -> ModelAlias:
-    """Let an alias of the version's name point to it from now on.
-
-    Raises NotPromoted where that is the champion and `promotion_problems` speak against it, unless a `reason` is given.
-    """
-    if alias == CHAMPION and not reason and (problems := promotion.promotion_problems(version)):
-        told = {"version": version, "problems": "; ".join(problems)}
-        raise NotPromoted(gettext("%(version)s was not made champion, for want of a reason: %(problems)s") % told)
-    row, _ = ModelAlias.objects.update_or_create(
-        project=version.project,
-        name=version.name,
-        alias=alias,
-        defaults={"version": version, "set_at": Now(), "set_by": user},
-    )
-    return row
+def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an evaluation found without the arrays behind its plots."""
+    return {name: value for name, value in metrics.items() if name != "plots"}
 
 
 def measured(version: ModelVersion, part: str, metrics: Mapping[str, Any]) -> None:
-    """Keep what an evaluation on a part found beside those on other parts."""
+    """Keep what an evaluation on a part found, figures and `plots`, beside those on other parts."""
     with transaction.atomic():
         # The race: two evaluations of one version end at once. The second waits for the row and adds to it.
         row = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
-        row.metrics[part] = dict(metrics)
-        row.save(update_fields=["metrics"])
+        row.metrics[part], row.plots[part] = figures(metrics), metrics.get("plots", {})
+        row.save(update_fields=["metrics", "plots"])
+
+
+def rethreshold(version: ModelVersion, chosen: Chosen, *, reason: str, run: Run) -> ThresholdChange:
+    """Give a version another threshold, and record how, by whom and why; the fitted detector stays as it is."""
+    with transaction.atomic():
+        row = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
+        change = ThresholdChange.objects.create(
+            version=row,
+            before=row.threshold,
+            threshold=chosen.threshold,
+            policy=chosen.as_json(),
+            reason=reason,
+            run=run,
+            set_by=run.created_by,
+        )
+        row.threshold, row.policy = chosen.threshold, chosen.as_json()
+        row.save(update_fields=["threshold", "policy"])
+    return change
 
 
 def resolve(*, project: str, ref: str = "") -> ModelVersion:
@@ -164,6 +184,8 @@ def load(version: ModelVersion) -> Loaded:
     with _loading:
         if loaded := _loaded.get(version.pk):
             _loaded.move_to_end(version.pk)
+            if loaded.threshold != version.threshold:  # chosen anew since
+                loaded = _loaded[version.pk] = replace(loaded, threshold=version.threshold)
             return loaded
         loaded = _loaded[version.pk] = _load(version)
         while len(_loaded) > KEPT:
@@ -183,14 +205,7 @@ def _load(version: ModelVersion) -> Loaded:
         raise VersionError(message % {"version": version, "encoder": version.encoder, **names})
     detector = create(version.detector, version.options)
     guard.call(detector, "load", folder)
-    return Loaded(detector, vectors, version.threshold)
-
-
-def _lock(project: str, name: str) -> None:
-    # The race: two runs propose versions of one name, and both read the same highest number. A lock on the name until
-    # the transaction ends lets the second one wait; the unique constraint would only let it fail, after all its work.
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"model {project}/{name}"])
+    return Loaded(detector, vectors, version.threshold, version.temperature)
 
 
 def _unknown(project: str, ref: str, name: str) -> str:

@@ -17,7 +17,7 @@ from unfold.admin import ModelAdmin
 from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column
-from logs import browse, charts, labels, statistics
+from logs import browse, charts, gaps, labels, statistics
 from logs.browse import download
 from logs.models import Dataset, Project, Sequence
 
@@ -118,6 +118,7 @@ class DatasetAdmin(ProjectAdmin[Dataset]):
         return {
             "size": held.sequences,
             **figures(row, held),
+            "gaps": gaps.drawn(row),
             "formats": browse.writable(),
             "quarantine": row.quarantine.order_by("-id")[:QUARANTINE],
             "quarantined": row.quarantine.count(),

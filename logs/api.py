@@ -24,7 +24,7 @@ from duolog import access
 from duolog.api import NestedViewSet, Problem, ProjectViewSet, Unprocessable
 from duolog.models import Role
 from logs import browse, labels, statistics, transfer
-from logs.models import Dataset, Project, QuarantinedRow, Sequence, Split
+from logs.models import Dataset, Gap, Project, QuarantinedRow, Sequence, Split
 from workers.api import RunSerializer
 
 SEARCH_MILLISECONDS = 10_000
@@ -103,6 +103,22 @@ class SplitSerializer(serializers.ModelSerializer[Split]):
             "run",
             "created_at",
         ]
+
+
+class GapSerializer(serializers.ModelSerializer[Gap]):
+    """How far the dataset, a synthetic one, is from a real one, measured last by `run`.
+
+    `values`: `auc` of telling samples of both apart, by what (0.5: not at all, null: cannot be compared) and `limit`,
+    from which on it counts; `coverage` of the real lines; `transfer`, the figures on real sequences after training on
+    synthetic and on real ones; `options` of the generator that bring an AUC down, the greatest effect first.
+    """
+
+    real_name = serializers.CharField(source="real.name", read_only=True)
+
+    class Meta:
+        model = Gap
+        fields = ["id", "real", "real_name", "values", "run", "measured_at"]
+        read_only_fields = fields
 
 
 class StatisticsSerializer(serializers.Serializer[Any]):
@@ -262,6 +278,14 @@ class SplitViewSet(OfDataset):
     filterset_fields = ["name", "revision"]
 
 
+class GapViewSet(OfDataset):
+    """How far the dataset is from real ones, one row each."""
+
+    queryset = Gap.objects.select_related("real")
+    serializer_class = GapSerializer
+    filterset_fields = ["real"]
+
+
 class QuarantineViewSet(OfDataset):
     """Rows of imports that made no sense, with the reason."""
 
@@ -276,4 +300,5 @@ def register(router: BaseRouter) -> None:
     router.register("datasets", DatasetViewSet)
     router.register("datasets/<int:dataset>/sequences", SequenceViewSet)
     router.register("datasets/<int:dataset>/splits", SplitViewSet)
+    router.register("datasets/<int:dataset>/gaps", GapViewSet)
     router.register("datasets/<int:dataset>/quarantine", QuarantineViewSet)

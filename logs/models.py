@@ -162,6 +162,24 @@ class DatasetStatistics(models.Model):
         return str(self.dataset)
 
 
+class Gap(models.Model):
+    """How far a synthetic dataset is from a real one, when it was last measured; `training.gaps` tells the `values`."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="gaps", verbose_name=_("dataset"))
+    real = models.ForeignKey(Dataset, models.CASCADE, related_name="+", verbose_name=_("real dataset"))
+    values = models.JSONField(_("values"), default=dict)
+    run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    measured_at = models.DateTimeField(_("measured"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("gap")
+        verbose_name_plural = _("gaps")
+        constraints = [models.UniqueConstraint(fields=["dataset", "real"], name="gap_pair")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} / {self.real}"
+
+
 class QuarantinedRow(models.Model):
     """A row of an import that made no sense: kept with its reason, so that nothing is lost silently.
 

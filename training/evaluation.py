@@ -31,13 +31,13 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
-    With what the detector `learned`, "leakage" is among them: the share of these sequences whose template sequence it
-    was trained on. With `floors`, the best of them on these very sequences is, too: its name ("floor"), its F1 and
-    PR-AUC, and by how much the detector's F1 exceeds it ("over_floor"). Memory is bounded. Raises JobFailed where no
-    sequence has a label.
+    Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector
+    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. With
+    `floors`, the best of them on these very sequences is, too: its name ("floor"), its F1 and PR-AUC, and by how much
+    the detector's F1 exceeds it ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
     """
+    from detection.engine import curves, metrics  # read scikit-learn, which a web process need not load
     from detection.engine import floors as trivial
-    from detection.engine import metrics  # reads scikit-learn, which a web process need not load
 
     labels, scores, judged, rivals = array("b"), array("d"), [], []
     labelled = (sequence for sequence in sequences if sequence.label is not None)
@@ -52,6 +52,8 @@ def measure(
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
     figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
+    figures["ece"] = curves.calibration_error(labels, scores)
+    figures["plots"] = curves.draw(labels, scores, loaded.threshold)
     if learned is not None:
         figures["leakage"] = leakage.share(np.concatenate(judged), learned)
     if floors is not None:

@@ -12,14 +12,14 @@ from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from detection import line_vectors, promotion, versions
+from detection import line_vectors, promotion, thresholds, versions
 from detection.models import Scorecard
 from duolog.plugins import guard, registry
 from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import evaluation, scorecards, snapshot, splits
+from training import calibration, evaluation, gaps, scorecards, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -106,17 +106,21 @@ class Split(Job[SplitOptions]):
 class FitOptions:
     """Which detector to train on which dataset; `options` are the detector's own, `name` is the model's.
 
-    Without a name the model is called after dataset and detector.
+    Without a name the model is called after dataset and detector. `threshold` is a policy of `detection.thresholds`;
+    without one the detector chooses itself.
     """
 
     dataset: str
     detector: str = "moe"
     name: str = ""
+    threshold: str = ""
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not SLUG.fullmatch(self.name):
             raise ValueError(gettext("a model's name holds letters, digits, - and _ only, at most 50"))
+        if self.threshold:
+            thresholds.parse(self.threshold)
 
 
 @job("fit-detector", queue="gpu")
@@ -140,9 +144,12 @@ class FitDetector(Job[FitOptions]):
                 "`duolog split --dataset %(dataset)s` takes them in"
             )
             ctx.log(message % {"labels": data.newer_labels, "dataset": data.lineage["dataset"]}, "warning")
+        dataset, _part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
+        plan = calibration.plan(options.threshold, data, dataset)
         vectors = line_vectors.store(settings.ENCODER)
         threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
-        loaded = versions.Loaded(detector, vectors, threshold)
+        calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
+        loaded = calibrated.loaded
         ctx.stage(gettext("fitting the trivial floors"))
         floors = Floors.fit(data.train, data.validation, labels=detector.needs_labels)
         learned = evaluation.templates(data.train)
@@ -162,7 +169,10 @@ class FitDetector(Job[FitOptions]):
             options=as_json(detector.options),
             encoder=settings.ENCODER,
             encoder_digest=vectors.digest,
-            threshold=threshold,
+            temperature=loaded.temperature,
+            threshold=loaded.threshold,
+            policy=calibrated.policy,
+            reference=calibrated.reference,
             metrics={f"{data.lineage['dataset']}:validation": metrics} if metrics else {},
             lineage=data.lineage,
             artifact=ctx.artifact("model", save),
@@ -170,7 +180,7 @@ class FitDetector(Job[FitOptions]):
 
         def finish() -> Mapping[str, Any]:
             version = versions.propose(fitted, project=ctx.run.project)
-            return {"model": str(version), "threshold": threshold, "metrics": metrics}
+            return {"model": str(version), "threshold": loaded.threshold, "metrics": versions.figures(metrics)}
 
         return finish
 
@@ -204,7 +214,41 @@ class Evaluate(Job[EvaluateOptions]):
 
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
-            return {"model": str(version), "dataset": where, "metrics": metrics}
+            return {"model": str(version), "dataset": where, "metrics": versions.figures(metrics)}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class GapOptions:
+    """Which dataset to compare with which `real` one."""
+
+    dataset: str
+    real: str
+
+    def __post_init__(self) -> None:
+        if self.dataset == self.real:
+            raise ValueError(gettext("name two datasets: one that is synthetic, and a real one to compare it with"))
+
+
+@job("measure-gap", queue="gpu")
+class MeasureGap(Job[GapOptions]):
+    """Measure how far a synthetic dataset is from a real one, and keep the figures with it."""
+
+    def run(self, options: GapOptions, ctx: RunContext) -> Finish:
+        """Compare samples of both."""
+        found = []
+        for ref in (options.dataset, options.real):
+            dataset, part = datasets.resolve(project=ctx.run.project, ref=ref)
+            if part:
+                raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
+            found.append(dataset)
+        synthetic, real = found
+        values = gaps.measure(synthetic, real, ctx)
+
+        def finish() -> Mapping[str, Any]:
+            gaps.store(synthetic, real, values, run=ctx.run)
+            return {"dataset": synthetic.name, "real": real.name, **values}
 
         return finish
 

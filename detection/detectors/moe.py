@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.engine.config import MoEConfig, MoEOptions
+from detection.engine.inputs import Inputs
 from duolog.plugins.points import Detector, Needs
-from duolog.plugins.types import Context, LineVectors, LogSequence
+from duolog.plugins.types import Context, LineVectors, LogSequence, Vectors
 
 if TYPE_CHECKING:
+    from detection.engine.data import Lines
     from detection.engine.moe import EncoderWithMoE
 
 
@@ -29,6 +31,7 @@ class Moe(Detector):
     options: MoEOptions
     needs: ClassVar[Needs] = Needs(packages=("torch",))
     model: EncoderWithMoE
+    inputs: Inputs
 
     def fit(
         self, train: Sequence[LogSequence], validation: Sequence[LogSequence], vectors: LineVectors, ctx: Context
@@ -47,10 +50,11 @@ class Moe(Detector):
                 f"training needs normal and anomalous sequences; of {len(train)} labelled ones {sum(labels)} are "
                 "anomalous. The detector `neighbours` needs no labels"
             )
-        rows, table = vectors.index([*train, *validation], ctx)
+        self.inputs = Inputs.learn(train)
+        rows, table = self._lines([*train, *validation], vectors, ctx)
         held_out, truth = rows[len(train) :], np.array([sequence.label for sequence in validation], np.int64)
         self.model = loop.build(self.options, vectors.dim, self.options.seed)
-        used = np.unique(np.concatenate(rows[: len(train)]))
+        used = np.unique(np.concatenate(rows[: len(train)])[:, 0])
         self.model.standardise(torch.from_numpy(table[used]).to(device()))
         data = LogSequenceDataset(rows[: len(train)], labels, self.options.window)
         loop.train(self.model, self.options, data, (held_out, truth), table, ctx)
@@ -61,7 +65,7 @@ class Moe(Detector):
         from detection.engine import loop
         from detection.engine.vectors import Quiet
 
-        rows, table = vectors.index(sequences, Quiet(ctx))
+        rows, table = self._lines(sequences, vectors, Quiet(ctx))
         return loop.score(self.model, rows, table, ctx)
 
     def save(self, folder: Path) -> None:
@@ -70,6 +74,7 @@ class Moe(Detector):
 
         config = {name: value for name, value in asdict(self.options).items() if name in MoEConfig.__dataclass_fields__}
         tensors = {name: tensor.cpu().numpy() for name, tensor in self.model.state_dict().items()}
+        tensors |= self.inputs.arrays()
         serialize.save(folder, tensors, {"config": config, "dim": self.model.dim})
 
     def load(self, folder: Path) -> None:
@@ -79,9 +84,17 @@ class Moe(Detector):
         from detection.engine import loop, serialize
 
         arrays, state = serialize.load(folder)
+        self.inputs = Inputs.restore(arrays.pop("history.keys"), arrays.pop("history.values"))
         self.model = loop.build(MoEConfig(**state["config"]), state["dim"], seed=0)
         self.model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        self.model.moe.gated = True
+        self.model.gate(on=True)
+
+    def _lines(
+        self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context
+    ) -> tuple[list[Lines], Vectors]:
+        rows, table = vectors.index(sequences, ctx)
+        codes = self.inputs.codes(sequences)
+        return [np.column_stack(both) for both in zip(rows, codes, strict=True)], table
 
 
 def _labelled(sequences: Sequence[LogSequence]) -> list[LogSequence]:

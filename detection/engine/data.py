@@ -1,4 +1,4 @@
-"""Sequences as windows of row numbers, in batches of like length."""
+"""Sequences as windows of lines, in batches of like length."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Rows = NDArray[np.int32]
-"""One sequence: for each line its row in the vector table."""
+Lines = NDArray[np.int32]
+"""One sequence, [lines, 1 + C]: of each line its row in the vector table and its codes (`detection.engine.inputs`)."""
 
 POOL = 16
 """Training batches that are drawn together and sorted by length: little padding, and still a random order."""
@@ -19,9 +19,9 @@ POOL = 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """S sequences in W >= S windows: `index` [W, L] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S]."""
+    """S sequences in W >= S windows: `lines` [W, L, 1 + C] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S]."""
 
-    index: Tensor
+    lines: Tensor
     owner: Tensor
     labels: Tensor
 
@@ -33,7 +33,7 @@ class LogSequenceDataset:
     It scores as its highest window, in training too, so a label need not be true of every window.
     """
 
-    def __init__(self, rows: Sequence[Rows], labels: Sequence[int], window: int) -> None:
+    def __init__(self, rows: Sequence[Lines], labels: Sequence[int], window: int) -> None:
         self.windows = [windows(row, window) for row in rows]
         self.labels = np.asarray(labels, np.float32)
 
@@ -63,7 +63,7 @@ class LogSequenceDataset:
         return Batch(pad(parts), torch.tensor(owner), torch.from_numpy(self.labels[members]))
 
 
-def windows(rows: Rows, size: int) -> list[Rows]:
+def windows(rows: Lines, size: int) -> list[Lines]:
     """Return `rows` in pieces of at most `size` that overlap by half; no lines give no pieces."""
     if len(rows) <= size:
         return [rows] if len(rows) else []
@@ -71,9 +71,9 @@ def windows(rows: Rows, size: int) -> list[Rows]:
     return [rows[start : start + size] for start in starts]
 
 
-def pad(parts: Sequence[Rows]) -> Tensor:
-    """Return [len(parts), longest] of int64, filled up with -1."""
-    index = np.full((len(parts), max(map(len, parts))), -1, np.int64)
+def pad(parts: Sequence[Lines]) -> Tensor:
+    """Return [len(parts), longest, 1 + C] of int64, filled up with -1."""
+    index = np.full((len(parts), max(map(len, parts)), parts[0].shape[1]), -1, np.int64)
     for position, part in enumerate(parts):
         index[position, : len(part)] = part
     return torch.from_numpy(index)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from torch import Tensor
 
 from detection.engine import calibrate, metrics, serialize
 from detection.engine.config import MoEConfig, Training
-from detection.engine.data import Batch, LogSequenceDataset, Rows, pad, windows
+from detection.engine.data import Batch, Lines, LogSequenceDataset, pad, windows
 from detection.engine.device import device, native_bf16
-from detection.engine.moe import EncoderWithMoE, balance_loss, entropy_loss
+from detection.engine.moe import EncoderWithMoE, balance_loss, entropy_loss, z_loss
 from duolog.plugins.types import Context, Vectors
 
 SAVE_SECONDS = 10.0
@@ -34,7 +35,7 @@ def train(
     model: EncoderWithMoE,
     options: Training,
     data: LogSequenceDataset,
-    validation: tuple[Sequence[Rows], NDArray[np.int64]],
+    validation: tuple[Sequence[Lines], NDArray[np.int64]],
     vectors: Vectors,
     ctx: Context,
 ) -> None:
@@ -49,63 +50,99 @@ def train(
     )
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
     share = float(data.labels.mean())
-    weight = torch.tensor(((1 - share) / share) ** 0.5, device=table.device)
-    done, saved_at, per_epoch = _restore(model, optimizer, ctx), time.monotonic(), data.steps(options.batch)
-    for epoch in range(done // per_epoch, 2 * options.epochs):
-        model.moe.gated = epoch >= options.epochs
-        ctx.stage(f"train {epoch + 1}/{2 * options.epochs}", per_epoch)
-        ctx.advance(done - epoch * per_epoch)
-        for batch in data.batches(options.batch, (options.seed, epoch), done - epoch * per_epoch):
-            loss = _step(model, optimizer, table, batch, weight, options)
-            done += 1
+    weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
+    at, saved_at, per_epoch = _restore(model, optimizer, ctx), time.monotonic(), data.steps(options.batch)
+    while at.epoch < 2 * options.epochs:
+        model.gate(at.epoch >= options.epochs)
+        ctx.stage(f"train {at.epoch + 1}/{2 * options.epochs}", per_epoch)
+        ctx.advance(at.batch)
+        for batch in data.batches(options.batch, (options.seed, at.epoch), at.batch):
+            loss = _learn(model, table, batch, weight, options)
+            at.step, at.batch = at.step + 1, at.batch + 1
+            stepped = at.batch % options.accumulate == 0 or at.batch == per_epoch
+            if stepped:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
+                optimizer.zero_grad()
             ctx.advance()
-            if done % 10 == 0:
-                ctx.metric("loss", loss.item(), done)
-            save = partial(_save, model, optimizer, done) if time.monotonic() - saved_at > SAVE_SECONDS else None
-            ctx.checkpoint(done, save)
-            saved_at = time.monotonic() if save else saved_at
-        _validate(model, validation, table, ctx, done)
+            if at.step % 10 == 0:
+                ctx.metric("loss", loss.item(), at.step)
+            due = stepped and time.monotonic() - saved_at > SAVE_SECONDS
+            ctx.checkpoint(at.step, partial(_save, model, optimizer, at) if due else None)
+            saved_at = time.monotonic() if due else saved_at
+        found = _validate(model, validation, table, ctx, at.step)
+        _next_epoch(model, at, found, options)
 
 
-def _step(
-    model: EncoderWithMoE,
-    optimizer: torch.optim.Optimizer,
-    table: Tensor,
-    batch: Batch,
-    weight: Tensor,
-    options: Training,
-) -> Tensor:
+@dataclass
+class _Progress:
+    """Where a training stands: `step` batches in all, `batch` of them in `epoch`; the best of its stage so far."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best: float = -1.0
+    waited: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _next_epoch(model: EncoderWithMoE, at: _Progress, found: float | None, options: Training) -> None:
+    """Go on; with a patience, keep the best weights of a stage, and leave it when they do not get better."""
+    at.epoch, at.batch = at.epoch + 1, 0
+    if not options.patience or found is None:
+        return
+    if found > at.best:
+        at.best, at.waited = found, 0
+        at.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    else:
+        at.waited += 1
+    end = options.epochs if at.epoch <= options.epochs else 2 * options.epochs  # of this stage
+    if at.waited >= options.patience or at.epoch == end:
+        model.load_state_dict(at.weights)
+        at.epoch, at.best, at.waited, at.weights = end, -1.0, 0, {}
+
+
+def _learn(model: EncoderWithMoE, table: Tensor, batch: Batch, weight: Tensor, options: Training) -> Tensor:
+    """Add the gradients of a batch to those that are there; return its loss."""
     model.train()
     where = table.device
-    index, owner, labels = batch.index.to(where), batch.owner.to(where), batch.labels.to(where)
-    used, index = distinct(index)
+    lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
+    used, lines = distinct(lines)
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
-        logits, gate = model(table[used], index)
+        logits, gates = model(table[used], lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
-    loss = F.binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
+    loss = sequence_loss(logits, labels, weight, options)
     total = loss
-    if model.moe.gated:
-        total = loss + options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
-    optimizer.zero_grad()
-    total.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
+    for gate in gates if model.blocks[0].moe.gated else ():
+        routing = options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
+        total = total + (routing + options.router_z * z_loss(gate)) / len(gates)
+    (total / options.accumulate).backward()
     return loss.detach()
 
 
-def distinct(index: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows that `index` [W, L] uses, and `index` pointing into them; padding stays -1."""
+def sequence_loss(logits: Tensor, labels: Tensor, weight: Tensor, options: Training) -> Tensor:
+    """Return the mean loss of logits [S] for labels [S], of which the anomalous ones weigh `weight`."""
+    smooth = labels * (1 - options.label_smoothing) + options.label_smoothing / 2
+    losses = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weight, reduction="none")  # [S]
+    if options.focal:
+        losses = losses * (labels - logits.sigmoid()).abs() ** options.focal  # what is sure already counts little
+    return losses.mean()
+
+
+def distinct(lines: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows that `lines` [W, L, 1 + C] use, and `lines` pointing into them; padding stays -1."""
+    index = lines[..., 0]
     mask = index >= 0
     used, inverse = index[mask].unique(return_inverse=True)
-    return used, index.masked_scatter(mask, inverse)
+    return used, torch.cat([index.masked_scatter(mask, inverse).unsqueeze(-1), lines[..., 1:]], -1)
 
 
-def score(model: EncoderWithMoE, rows: Sequence[Rows], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
+def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
     """Return one probability a sequence; equal windows are computed once, and no lines score 0."""
     where = next(model.parameters()).device
     parts: dict[bytes, int] = {}
     owners: list[list[int]] = []
-    distinct_windows: list[Rows] = []
+    distinct_windows: list[Lines] = []
     for row in rows:
         mine = []
         for part in windows(row, model.config.window):
@@ -121,7 +158,7 @@ def score(model: EncoderWithMoE, rows: Sequence[Rows], vectors: Vectors, ctx: Co
 
 @torch.inference_mode()
 def _logits(
-    model: EncoderWithMoE, parts: Sequence[Rows], table: Tensor, where: torch.device, ctx: Context
+    model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, where: torch.device, ctx: Context
 ) -> NDArray[np.float64]:
     model.eval()
     order = sorted(range(len(parts)), key=lambda position: len(parts[position]))
@@ -132,52 +169,56 @@ def _logits(
         size = max(1, LINES_AT_ONCE // len(parts[order[start]]))
         members = order[start : start + size]
         members = members[: max(1, LINES_AT_ONCE // len(parts[members[-1]]))]
-        used, index = distinct(pad([parts[position] for position in members]))
-        logits[members] = model(table[used].to(where), index.to(where))[0].double().cpu().numpy()
+        used, lines = distinct(pad([parts[position] for position in members]))
+        logits[members] = model(table[used].to(where), lines.to(where))[0].double().cpu().numpy()
         start += len(members)
     return logits
 
 
 def _validate(
     model: EncoderWithMoE,
-    validation: tuple[Sequence[Rows], NDArray[np.int64]],
+    validation: tuple[Sequence[Lines], NDArray[np.int64]],
     table: Tensor,
     ctx: Context,
     step: int,
-) -> None:
+) -> float | None:
+    """Record the figures of the validation part, and return its PR-AUC; None if there is no such part."""
     rows, labels = validation
     if not len(labels):
-        return
+        return None
     scores = score(model, rows, table.cpu().numpy(), ctx)
     found = metrics.evaluate(labels, scores, calibrate.best_f1(labels, scores))
     for name in ("f1", "precision", "recall", "pr_auc"):
         ctx.metric(f"validation_{name}", found[name], step)
+    return found["pr_auc"]
 
 
-def _save(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, step: int, folder: Path) -> None:
+def _save(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, at: _Progress, folder: Path) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in at.weights.items()}
     for number, slot in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in slot.items()}
-    serialize.save(folder, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, {"step": step})
+    state = {name: getattr(at, name) for name in ("step", "epoch", "batch", "best", "waited")}
+    serialize.save(folder, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, state)
 
 
-def _restore(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, ctx: Context) -> int:
-    """Take up the newest checkpoint; return how many steps are done."""
+def _restore(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, ctx: Context) -> _Progress:
+    """Take up the newest checkpoint; return where it stands."""
     if (kept := ctx.resume()) is None:
-        return 0
+        return _Progress()
     arrays, state = serialize.load(kept[1])
-    weights: dict[str, Tensor] = {}
+    weights: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}}
     slots: dict[int, dict[str, Tensor]] = {}
     for name, array in arrays.items():
         kind, _, rest = name.partition(".")
-        if kind == "model":
-            weights[rest] = torch.from_numpy(array)
+        if kind in weights:
+            weights[kind][rest] = torch.from_numpy(array)
         else:
             number, _, slot = rest.partition(".")
             slots.setdefault(int(number), {})[slot] = torch.from_numpy(array)
-    model.load_state_dict(weights)
+    model.load_state_dict(weights["model"])
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(state["step"])
+    return _Progress(**state, weights=weights["best"])
 
 
 def build(config: MoEConfig, dim: int, seed: int) -> EncoderWithMoE:

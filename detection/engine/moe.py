@@ -7,6 +7,7 @@ I inner size of an expert.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -15,16 +16,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detection.engine.config import MoEConfig
+from detection.engine.inputs import CODES
 
 REPEATS = 3
 """A line said more often than this before is like one said so often."""
 
 
 class Gate(NamedTuple):
-    """The router's word on each line: `weights` [..., E] as used, `probabilities` [..., E] before the cut."""
+    """The router's word on each line: `weights` [..., E] as used, `probabilities` before the cut, and its `logits`."""
 
     weights: Tensor
     probabilities: Tensor
+    logits: Tensor
 
 
 class TopPMoE(nn.Module):
@@ -47,14 +50,15 @@ class TopPMoE(nn.Module):
 
     def gate(self, x: Tensor) -> Gate:
         """Return the weights of the experts for lines `x` [..., H]."""
-        probabilities = self.router(x).float().softmax(-1)  # [..., E]
+        logits = self.router(x).float()  # [..., E]
+        probabilities = logits.softmax(-1)
         if not self.gated:
-            return Gate(torch.full_like(probabilities, 1 / self.experts), probabilities)
+            return Gate(torch.full_like(probabilities, 1 / self.experts), probabilities, logits)
         ranked, order = probabilities.sort(dim=-1, descending=True, stable=True)
         needed = ranked.cumsum(-1) - ranked < self.top_p  # what stands before is not yet enough
         kept = torch.zeros_like(needed).scatter(-1, order, needed)
         weights = probabilities * kept
-        return Gate(weights / weights.sum(-1, keepdim=True), probabilities)
+        return Gate(weights / weights.sum(-1, keepdim=True), probabilities, logits)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Gate]:
         """Return the mixed output [..., H] for lines `x` [..., H], and the gate."""
@@ -76,18 +80,48 @@ def entropy_loss(gate: Gate) -> Tensor:
     return torch.special.entr(gate.probabilities).sum(-1).mean()
 
 
+def z_loss(gate: Gate) -> Tensor:
+    """Return the mean square of the router's log-partition: keeps its logits small (ST-MoE, arXiv:2202.08906)."""
+    return gate.logits.logsumexp(-1).square().mean()
+
+
+class Block(nn.Module):
+    """Self-attention over the lines of a window, then the experts, line by line."""
+
+    def __init__(self, config: MoEConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
+        self.attended = nn.Linear(config.hidden, config.hidden)
+        self.norm1, self.norm2 = nn.LayerNorm(config.hidden), nn.LayerNorm(config.hidden)
+        self.moe = TopPMoE(config)
+
+    def forward(self, x: Tensor, qkv: Tensor, mask: Tensor) -> tuple[Tensor, Gate]:
+        """Return the lines anew, [N, H], for `x` [N, H], its `qkv` [N, 3H] and where they stand, `mask` [W, L]."""
+        padded = qkv.new_zeros(*mask.shape, qkv.shape[-1])  # [W, L, 3H]
+        padded[mask] = qkv
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in padded.chunk(3, -1))
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        attended = attended.transpose(1, 2).flatten(-2)[mask]  # [N, H]
+        x = self.norm1(x + self.attended(attended))
+        mixed, gate = self.moe(x)
+        return self.norm2(x + mixed), gate
+
+
 class EncoderWithMoE(nn.Module):
     """From rows of a vector table to one logit a window.
 
     A line is what it says, where it stands, what stands right before and after it (a short convolution, which spares
-    the attention the learning of "next to"), and how often it was said before (attention averages, so it cannot count).
+    the attention the learning of "next to"), how often it was said before (attention averages, so it cannot count), and
+    what `detection.engine.inputs` reads off it.
 
-    The table and not [W, L, D] goes in: projection, query, key and value are linear in these parts, so they are
-    computed once for each distinct line of a batch, and gathered and added up, which is exact.
+    The table and not [W, L, D] goes in: projection and the first block's query, key and value are linear in these
+    parts, so they are computed once for each distinct line of a batch, and gathered and added up, which is exact.
     """
 
     mean: Tensor
     scale: Tensor
+    blocks: Sequence[Block]
 
     def __init__(self, config: MoEConfig, dim: int) -> None:
         super().__init__()
@@ -99,29 +133,35 @@ class EncoderWithMoE(nn.Module):
         self.before = nn.Linear(dim, config.hidden, bias=False)
         self.after = nn.Linear(dim, config.hidden, bias=False)
         self.repeats = nn.Parameter(torch.zeros(REPEATS + 1, config.hidden))
-        self.qkv = nn.Linear(config.hidden, 3 * config.hidden)
-        self.attended = nn.Linear(config.hidden, config.hidden)
-        self.norm1, self.norm2 = nn.LayerNorm(config.hidden), nn.LayerNorm(config.hidden)
-        self.moe = TopPMoE(config)
+        self.codes = nn.Parameter(torch.zeros(CODES, config.hidden))
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))  # type: ignore[assignment]
         self.head = nn.Linear(2 * config.hidden, 1)
+
+    def gate(self, on: bool) -> None:
+        """Turn the gates of all blocks on or off."""
+        for block in self.blocks:
+            block.moe.gated = on
 
     def standardise(self, table: Tensor) -> None:
         """Take the centre and spread of training's distinct lines `table` [R, D]."""
         self.mean.copy_(table.mean(0))
         self.scale.copy_(table.std(0, correction=0).clamp_min(1e-6))
 
-    def forward(self, table: Tensor, index: Tensor) -> tuple[Tensor, Gate]:
-        """Return logits [W] and the gate of all N lines for `table` [R, D] and its rows `index` [W, L], -1 is padding.
+    def forward(self, table: Tensor, lines: Tensor) -> tuple[Tensor, list[Gate]]:
+        """Return logits [W] and, for each block, the gate of all N lines.
 
-        Every window needs at least one line. Only the attention sees padding: what is done line by line, most of the
-        work, is done for the N lines that are there.
+        Of each of `lines` [W, L, 1 + C] comes first its row in `table` [R, D], -1 is padding, then the codes of
+        `detection.engine.inputs`, -1 says nothing. Every window needs at least one line. Only the attention sees
+        padding: what is done line by line, most of the work, is done for the N lines that are there.
         """
+        index, codes = lines[..., 0], lines[..., 1:]
         mask = index >= 0  # [W, L]
         lengths = mask.sum(1)  # [W]
         vectors = (table - self.mean) / self.scale  # [R, D]
         places = positions(index.shape[1], self.config.hidden, table.device)  # [L, H]
-        parts = [self.project(vectors), self.before(vectors), self.after(vectors), self.repeats, places]
-        first = torch.tensor([0, *accumulate(map(len, parts))][:-1], device=index.device)
+        parts = [self.project(vectors), self.before(vectors), self.after(vectors), self.repeats, places, self.codes]
+        starts = [0, *accumulate(map(len, parts))][:-1]
+        first = torch.tensor(starts + starts[-1:] * (codes.shape[-1] - 1), device=index.device)
         which = torch.stack(
             [
                 index,
@@ -131,23 +171,19 @@ class EncoderWithMoE(nn.Module):
                 torch.arange(index.shape[1], device=index.device).expand_as(index),
             ],
             -1,
-        )[mask]  # [N, 5], a row of each part; -1: there is no line before the first
+        )  # [W, L, 5], a row of each part; -1: there is no line before the first
         nothing = sum(map(len, parts))
+        which = torch.cat([which, codes], -1)[mask]  # [N, 5 + C]
         rows = torch.where(which < 0, nothing, which + first)
         whole = torch.cat([*parts, places.new_zeros(1, places.shape[1])])  # [nothing + 1, H]
         x = F.embedding_bag(rows, whole, mode="sum")  # [N, H]
-        qkv = F.embedding_bag(rows, F.linear(whole, self.qkv.weight), mode="sum") + self.qkv.bias  # [N, 3H]
-        padded = qkv.new_zeros(*mask.shape, qkv.shape[-1])  # [W, L, 3H]
-        padded[mask] = qkv
-        query, key, value = (
-            part.unflatten(-1, (self.config.heads, -1)).transpose(1, 2) for part in padded.chunk(3, -1)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
-        attended = attended.transpose(1, 2).flatten(-2)[mask]  # [N, H]
-        x = self.norm1(x + self.attended(attended))
-        mixed, gate = self.moe(x)
-        x = self.norm2(x + mixed)
-        return self.head(_pool(x, lengths)).squeeze(-1), gate
+        qkv = self.blocks[0].qkv
+        projected = F.embedding_bag(rows, F.linear(whole, qkv.weight), mode="sum") + qkv.bias  # [N, 3H]
+        gates = []
+        for number, block in enumerate(self.blocks):
+            x, gate = block(x, block.qkv(x) if number else projected, mask)
+            gates.append(gate)
+        return self.head(_pool(x, lengths)).squeeze(-1), gates
 
 
 def _said_before(index: Tensor) -> Tensor:

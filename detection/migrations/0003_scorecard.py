@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('detection', '0001_initial'),
+        ('detection', '0002_calibration_and_history'),
         ('logs', '0001_initial'),
         ('workers', '0001_initial'),
     ]

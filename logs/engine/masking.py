@@ -51,3 +51,8 @@ PATTERN = f"(?:{'|'.join(PARTS)})(?:[A-Za-z_]*[0-9][0-9A-Za-z_]*)?"
 def mask(lines: Sequence[str]) -> list[str]:
     """Return the lines, in order, with every variable part replaced by `<*>`; masking twice changes nothing."""
     return pl.Series(lines, dtype=pl.String).str.replace_all(PATTERN, MASK).to_list()
+
+
+def variables(lines: Sequence[str]) -> list[list[str]]:
+    """Return, for each line, what `mask` replaces in it, in order."""
+    return pl.Series(lines, dtype=pl.String).str.extract_all(PATTERN).to_list()

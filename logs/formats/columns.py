@@ -192,13 +192,15 @@ def _sequence(number: int, values: dict[str, Any], columns: Columns, options: Co
                 fields[column] = _json(column, fields[column])
     except ValueError as error:
         return bad(number, error.args[0], ",".join(map(str, values.values())))
-    kind, key = fields.pop(columns.type, None), fields.pop(columns.id, f"{name}_{number:07d}")
+    kind, key = fields.pop(columns.type, None), fields.pop(columns.id, None)
     if isinstance(length := fields.get("length"), str) and length.isdecimal():
         fields["length"] = int(length)
     if isinstance(meta := fields.get("meta"), dict):
         del fields["meta"]
         fields = meta | fields
-    fields |= {"sequence_id": key, "label": label} | ({"anomaly_type": str(kind)} if kind is not None else {})
+    fields["sequence_id"], fields["label"] = f"{name}_{number:07d}" if key is None else key, label
+    if kind is not None:
+        fields["anomaly_type"] = str(kind)
     return rows.sequence(number, fields, entries, options.max_line)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.forms import ChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -18,7 +18,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from analysis.models import Finding
-from detection.models import ModelVersion, Scan
+from detection import monitoring
+from detection.aliases import CHAMPION
+from detection.models import ModelAlias, ModelVersion, Scan
 from duolog import access
 from duolog.models import ApiToken, Membership, Role
 from logs.models import Dataset, Project
@@ -51,6 +53,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             (_("model versions"), _count(versions), _list("detection_modelversion"), ""),
             (_("workers alive"), _count(Worker.objects.alive()), _list("workers_worker"), ""),
         ],
+        "drifting": [each for each in monitoring.newest_drift(live(user)) if each.suggests_training],
+        "is_engineer": access.may_anywhere(user, Role.ENGINEER),
         "runs": runs.order_by("-created_at")[:LATEST],
         "findings": findings.order_by("-pk")[:LATEST],
         "next_step": next_step(
@@ -61,6 +65,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         if access.may_anywhere(user, Role.ENGINEER)
         else None,
     }
+
+
+def live(user: access.Who) -> Q:
+    """Return the condition on scans that their version is a champion which the user may see."""
+    champions = access.visible(user, ModelAlias.objects.filter(alias=CHAMPION))
+    return Q(version__in=champions.values("version"))
 
 
 def next_step(*, has_data: bool, has_model: bool, has_scan: bool) -> dict[str, Any] | None:

@@ -70,9 +70,12 @@ def _short(value: float, digits: int) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1_000_000 else f"{value:.{digits}g}"
 
 
-def histogram(counts: Sequence[int], threshold: float) -> list[Bar]:
-    """Draw counts of scores in equal bins over 0 to 1, on a square-root scale so that few beside many stay visible."""
-    highest = max([*counts, 1]) ** 0.5
+def histogram(counts: Sequence[int], threshold: float, most: int = 1) -> list[Bar]:
+    """Draw counts of scores in equal bins over 0 to 1, on a square-root scale so that few beside many stay visible.
+
+    The scale reaches to `most` at least.
+    """
+    highest = max([*counts, most, 1]) ** 0.5
     width = (WIDTH - LEFT - RIGHT) / max(1, len(counts))
     bars = []
     for index, count in enumerate(counts):
@@ -132,3 +135,37 @@ def columns(bins: Sequence[tuple[str, int]]) -> list[Bar]:
         x, y = LEFT + index * width, HEIGHT - BOTTOM - height
         drawn.append(Bar(x, y, max(width - 1, 0.5), height, False, f"{name}: {count:,}"))
     return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of several lines over common axes; `style` numbers its colour."""
+
+    name: str
+    points: str
+    style: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Several lines over the unit square, ready for the template."""
+
+    lines: list[Line]
+    x: str
+    y: str
+    diagonal: bool
+
+
+def unit_lines(
+    series: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, x: str, y: str, diagonal: bool = False
+) -> Lines:
+    """Draw named (x, y) points of 0 to 1 over common axes with these names; `diagonal` shows where both are equal."""
+    drawn = []
+    for style, (name, points) in enumerate(series):
+        places = (f"{across(a):.1f},{TOP + (1 - b) * (HEIGHT - TOP - BOTTOM):.1f}" for a, b in points)
+        drawn.append(Line(name, " ".join(places), style % SERIES))
+    return Lines(drawn, x, y, diagonal)
+
+
+SERIES = 6
+"""Colours of lines (see duolog.css)."""

@@ -19,6 +19,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from detection import thresholds
 from detection.models import ModelVersion
 from detection.promotion import TRIALS
 from duolog import access
@@ -31,6 +32,10 @@ from workers.jobs import JobFailed
 from workers.models import Run
 
 SEED_HELP = _("The same seed gives the same result.")
+THRESHOLD_HELP = _(
+    "best-f1; rate=0.01: alarms a normal sequence; budget=2: false alarms a day and service. Empty: the detector "
+    "decides."
+)
 
 
 class StartForm(forms.Form):
@@ -61,9 +66,17 @@ class StartForm(forms.Form):
         return runs.enqueue(job=job, options=self.options(), project=self.project(), user=access.person(self.request))
 
 
-def dataset_field() -> forms.ModelChoiceField[Any]:
+def policy(text: str) -> None:
+    """Refuse what is no threshold policy."""
+    try:
+        thresholds.parse(text)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from error
+
+
+def dataset_field(label: Any) -> forms.ModelChoiceField[Any]:
     """A choice of datasets, filled by `prepare`."""
-    return forms.ModelChoiceField(Dataset.objects.none(), label=_("Dataset"), widget=UnfoldAdminSelectWidget())
+    return forms.ModelChoiceField(Dataset.objects.none(), label=label, widget=UnfoldAdminSelectWidget())
 
 
 def number_field(label: Any, initial: int, least: int = 0, help_text: Any = "") -> forms.IntegerField:
@@ -90,11 +103,15 @@ def plugin_field(label: Any, group: str, *first: tuple[str, Any]) -> forms.Choic
 class OnDataset(StartForm):
     """Work on a dataset that exists."""
 
-    dataset = dataset_field()
+    dataset = dataset_field(_("Dataset"))
 
     def prepare(self) -> None:
         """Offer the user's datasets."""
-        field = self.fields["dataset"]
+        self.offer("dataset")
+
+    def offer(self, name: str) -> None:
+        """Fill a choice of datasets."""
+        field = self.fields[name]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
         field.queryset = access.visible(self.request.user, Dataset.objects.select_related("project"), "project__slug")
 
@@ -193,6 +210,7 @@ class TrainForm(OnDataset):
         widget=UnfoldAdminTextInputWidget(),
         help_text=_("Empty: called after dataset and detector."),
     )
+    threshold = text_field(_("Threshold"), required=False, help_text=THRESHOLD_HELP, validators=[policy])
 
 
 class WithModel(OnDataset):
@@ -238,6 +256,46 @@ class EvaluateForm(WithModel):
     button = _("Evaluate")
 
 
+class GapForm(OnDataset):
+    """A synthetic dataset beside a real one."""
+
+    title = _("Compare with a real dataset")
+    button = _("Compare")
+
+    dataset = dataset_field(_("Synthetic dataset"))
+    real = dataset_field(_("Real dataset"))
+
+    def prepare(self) -> None:
+        """Offer the user's datasets for both."""
+        super().prepare()
+        self.offer("real")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a real dataset of another project."""
+        data = super().clean() or {}
+        if "dataset" in data and "real" in data and data["dataset"].project != data["real"].project:
+            self.add_error("real", _("This dataset belongs to another project."))
+        return data
+
+    def options(self) -> dict[str, Any]:
+        """Name both."""
+        return {name: self.cleaned_data[name].name for name in ("dataset", "real")}
+
+
+class ThresholdForm(WithModel):
+    """Another threshold for a model that exists."""
+
+    title = _("Choose the threshold anew")
+    button = _("Choose")
+
+    threshold = text_field(_("Threshold"), initial="budget=2", help_text=THRESHOLD_HELP, validators=[policy])
+    reason = text_field(_("Why"), required=False, help_text=_("It is recorded."))
+
+    def options(self) -> dict[str, Any]:
+        """Add how to choose, and why."""
+        return super().options() | {name: self.cleaned_data[name] for name in ("threshold", "reason")}
+
+
 class ScorecardForm(WithModel):
     """Try a model's recipe under every protocol."""
 
@@ -262,6 +320,8 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "scan": ScanForm,
     "evaluate": EvaluateForm,
     "scorecard": ScorecardForm,
+    "measure-gap": GapForm,
+    "choose-threshold": ThresholdForm,
 }
 
 

@@ -24,6 +24,8 @@ LISTS = [
     "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/", "duolog/apitoken/add/",
     "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
+    "start/measure-gap/",
+    "start/choose-threshold/", "detection/modelversion/compare/",
 ]  # fmt: skip
 
 pytestmark = [

@@ -48,12 +48,15 @@ def test_each_sequence_is_one_object_with_blame_for_the_anomalous(file: Path, ca
     right = sum(row["anomalous"] == bool(stored[row["sequence_id"]].labels.get().value) for row in rows)
     assert right >= 0.95 * len(rows)
     for row in rows:
-        assert row.keys() == {"sequence_id", "score", "anomalous", "blame"}
+        assert row.keys() == {"sequence_id", "score", "anomalous", "blame", "flips"}
         weights = [each["weight"] for each in row["blame"]]
         assert weights == sorted(weights, reverse=True)
         assert all(0 <= each["line"] < len(stored[row["sequence_id"]].entries) for each in row["blame"])
         assert not weights or (row["anomalous"] and sum(weights) == pytest.approx(1, abs=1e-4))
+        assert row["anomalous"] or not row["flips"]
+        assert set(row["flips"]) < set(range(len(stored[row["sequence_id"]].entries)))
     assert any(row["blame"] for row in rows)
+    assert any(row["flips"] for row in rows)
     assert "1 rows made no sense" in err
     assert Run.objects.count() == runs
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from detection.engine.blame import blame
+from detection.engine.blame import MOST, blame, flips
 from detection.engine.calibrate import best_f1
 from detection.engine.metrics import evaluate
 from duolog.plugins.types import LogSequence
@@ -65,3 +65,35 @@ def test_blame_goes_to_the_lines_without_which_the_score_falls():
     )
     assert [list(weight) for weight in weights] == [[0, 1, 0], [0.5, 0, 0.5], [1], [0, 0]]
     assert len(calls) == 1, "all counterfactuals in one call"
+
+
+def test_the_lines_that_flip_the_verdict_are_as_few_as_it_takes():
+    calls = []
+
+    def score(sequences):
+        calls.append(len(sequences))
+        return np.array([min(sum("bad" in line for line in set(s.entries)) / 3, 1) for s in sequences])
+
+    found = flips(
+        score,
+        [
+            LogSequence("two of three", ("bad a", "fine", "bad b", "bad c")),
+            LogSequence("twins", ("bad 1", "fine", "bad 2", "bad b"), times=(1.0, 2.0, 3.0, 4.0)),
+            LogSequence("alone", ("bad",)),
+            LogSequence("too many", tuple(f"bad {letter}" for letter in "abcdefghijklmnop")),
+        ],
+        threshold=0.5,
+    )
+    assert found == [(0, 2), (0, 2), (), ()]
+    assert len(calls) <= MOST, "a round of all sequences in one call"
+
+
+def test_nothing_flips_a_verdict_that_no_line_carries():
+    calls = []
+
+    def score(sequences):
+        calls.append(1)
+        return np.full(len(sequences), 0.9)
+
+    assert flips(score, [LogSequence("missing step", ("a", "b", "c", "d"))], 0.5) == [()]
+    assert len(calls) == 2, "it gives up when dropping more does not help"

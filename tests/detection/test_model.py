@@ -19,18 +19,23 @@ TABLE = np.random.default_rng(0).normal(size=(40, 12)).astype(np.float32)
 @pytest.fixture
 def model() -> EncoderWithMoE:
     made = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16), 12, seed=1)
-    made.moe.gated = True
+    made.gate(on=True)
     return made
 
 
 def sequences(count: int, seed: int = 0, longest: int = 60) -> list[np.ndarray]:
     chance = np.random.default_rng(seed)
-    return [chance.integers(0, 40, chance.integers(1, longest)).astype(np.int32) for _ in range(count)]
+    return [lines(chance.integers(0, 40, chance.integers(1, longest))) for _ in range(count)]
+
+
+def lines(rows: np.ndarray) -> np.ndarray:
+    """Return lines that say nothing but their row."""
+    return np.pad(rows[:, None], ((0, 0), (0, 4)), constant_values=-1).astype(np.int32)
 
 
 def test_one_logit_a_window_and_a_gate_for_every_line(model):
-    parts = [np.arange(3), np.arange(5), np.arange(1)]
-    logits, gate = model(torch.from_numpy(TABLE), pad(parts))
+    parts = [lines(np.arange(3)), lines(np.arange(5)), lines(np.arange(1))]
+    logits, (gate,) = model(torch.from_numpy(TABLE), pad(parts))
     assert logits.shape == (3,)
     assert gate.weights.shape == (9, 4)
 
@@ -46,20 +51,20 @@ def test_computing_each_line_once_equals_computing_every_line(model):
     """The table form is exact: it gives what projecting each mention by itself gives."""
     rows = np.array([3, 3, 7, 1, 3])
     spread = TABLE[rows]
-    a, _ = model(torch.from_numpy(TABLE), pad([rows]))
-    b, _ = model(torch.from_numpy(spread), pad([np.arange(5)]))
+    a, _ = model(torch.from_numpy(TABLE), pad([lines(rows)]))
+    b, _ = model(torch.from_numpy(spread), pad([lines(np.arange(5))]))
     torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
 def test_order_matters(model):
-    forth, back = np.arange(6, dtype=np.int32), np.arange(6, dtype=np.int32)[::-1].copy()
+    forth, back = lines(np.arange(6)), lines(np.arange(6)[::-1])
     scores = loop.score(model, [forth, back], TABLE, NullContext())
     assert scores[0] != pytest.approx(scores[1], abs=1e-6)
 
 
 def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model):
     row = sequences(1, longest=61)[0]
-    row = np.resize(row, 59).astype(np.int32)
+    row = np.resize(row, (59, 5))
     parts = windows(row, 16)
     assert {len(part) for part in parts} == {16}
     assert np.array_equal(parts[0], row[:16])
@@ -70,7 +75,7 @@ def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model
 
 
 def test_no_lines_score_zero(model):
-    assert loop.score(model, [np.array([], np.int32)], TABLE, NullContext()) == [0]
+    assert loop.score(model, [lines(np.arange(0))], TABLE, NullContext()) == [0]
 
 
 def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
@@ -79,8 +84,8 @@ def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
     assert len(batches) == data.steps(32)
     assert sum(len(batch.labels) for batch in batches) == 150
     again = list(data.batches(32, (0, 1), skip=2))
-    assert all(torch.equal(a.index, b.index) for a, b in zip(batches[2:], again, strict=True))
-    assert not torch.equal(batches[0].index, next(data.batches(32, (0, 2))).index)
+    assert all(torch.equal(a.lines, b.lines) for a, b in zip(batches[2:], again, strict=True))
+    assert not torch.equal(batches[0].lines, next(data.batches(32, (0, 2))).lines)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +94,33 @@ def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
 def test_options_that_make_no_sense_are_refused(values):
     with pytest.raises(OptionsError):
         build(MoEOptions, values)
+
+
+def test_blocks_can_be_stacked_and_each_has_its_gate():
+    deep = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16, depth=3), 12, seed=1)
+    deep.gate(on=True)
+    logits, gates = deep(torch.from_numpy(TABLE), pad(sequences(3, longest=9)))
+    assert logits.shape == (3,)
+    assert len(gates) == 3
+    assert all(torch.allclose(gate.weights.sum(-1), torch.ones(len(gate.weights))) for gate in gates)
+
+
+def test_what_is_read_off_a_line_counts_only_once_learned_and_where_it_stands(model):
+    plain = lines(np.arange(3))
+    marked = plain.copy()
+    marked[1, 4] = 20
+    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) < 1e-6  # nothing learned yet
+    with torch.no_grad():
+        model.codes[20] = 1
+    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) > 1e-4
+
+
+def test_a_focal_loss_forgets_what_is_sure_and_smoothing_leaves_a_doubt():
+    logits, labels, one = torch.tensor([4.0, -4.0]), torch.tensor([1.0, 0.0]), torch.tensor(1.0)
+    plain, focal, smooth = (
+        loop.sequence_loss(logits, labels, one, MoEOptions(**values)).item()
+        for values in ({}, {"focal": 2.0}, {"label_smoothing": 0.1})
+    )
+    assert plain == pytest.approx(0.01815, abs=1e-4)
+    assert focal == pytest.approx(plain * 0.01799**2, rel=1e-2)
+    assert smooth == pytest.approx(plain + 0.05 * 4, abs=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,30 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(until, data, ve
     assert resumed.fit(data[0], data[1], vectors, later) == trained[1]
     mine, whole = resumed.model.state_dict(), trained[0].model.state_dict()
     assert all(np.array_equal(mine[name], whole[name]) for name in whole)
+
+
+def test_early_stopping_keeps_the_best_weights_also_when_it_is_interrupted(data, vectors, tmp_path, monkeypatch):
+    options = replace(OPTIONS, epochs=6, patience=1, accumulate=3, hidden=64, learning_rate=3e-3)
+    whole, watched = Moe(options), Watched(tmp_path)
+    threshold = whole.fit(data[0], data[1], vectors, watched)
+    curve = watched.metrics["validation_pr_auc"]
+    assert len(curve) < 2 * options.epochs, "it stopped early"
+    scores = whole.score(data[1], vectors, NullContext())
+    best = evaluate([s.label for s in data[1]], scores, threshold)["pr_auc"]
+    assert best >= curve[-1]
+    assert best in curve
+
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0)
+    killed = Watched(tmp_path, until=25)
+    with pytest.raises(Interrupted):
+        Moe(options).fit(data[0], data[1], vectors, killed)
+    assert killed.kept and killed.kept[0] == 23, "nothing is kept between two steps of the optimizer"
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 1e9)
+    resumed = Moe(options)
+    assert resumed.fit(data[0], data[1], vectors, Watched(tmp_path / "none", start=killed.kept)) == threshold
+    np.testing.assert_array_equal(
+        resumed.score(data[2], vectors, NullContext()), whole.score(data[2], vectors, NullContext())
+    )
 
 
 def test_the_curves_show_loss_and_validation(data, vectors, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tenants import SKIPPED, make_tenant, tried
 
-from detection import versions
+from detection import aliases, versions
 from detection.models import ModelVersion, Scorecard
 from detection.promotion import promotion_problems
 
@@ -45,7 +45,7 @@ def test_without_a_scorecard_it_says_what_to_run(second: ModelVersion) -> None:
 def test_beating_the_floors_under_the_required_protocols_is_enough(ours: Any, second: ModelVersion) -> None:
     give(second, ours, random=tried(0.9), template=tried(0.85), chronological=tried(0.1))
     assert promotion_problems(second) == []
-    versions.point(second, "champion")
+    aliases.point(second, "champion")
     assert versions.resolve(project="ours", ref="m") == second
 
 
@@ -76,9 +76,9 @@ def test_the_required_protocols_are_a_setting(second: ModelVersion, settings: An
 
 
 def test_a_refused_champion_stays_out_but_for_a_reason(ours: Any, second: ModelVersion) -> None:
-    with pytest.raises(versions.NotPromoted, match=r"random.*template"):
-        versions.point(second, "champion")
+    with pytest.raises(aliases.PromotionRefused, match=r"random.*template"):
+        aliases.point(second, "champion")
     assert versions.resolve(project="ours", ref="m") == ours.version
-    versions.point(second, "candidate")  # only the champion is guarded
-    versions.point(second, "champion", reason="the old one cannot read the new format")
+    aliases.point(second, "candidate")  # only the champion is guarded
+    aliases.point(second, "champion", reason="the old one cannot read the new format")
     assert versions.resolve(project="ours", ref="m") == second

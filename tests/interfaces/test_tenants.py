@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-LISTS = ["projects", "datasets", "runs", "model-versions", "scorecards", "scans", "findings"]
+LISTS = ["projects", "datasets", "runs", "model-versions", "alias-changes", "scorecards", "scans", "findings"]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
 ]  # fmt: skip
@@ -18,10 +18,12 @@ def details(tenant):
     return [
         f"projects/{tenant.project.slug}",
         dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
+        f"{dataset}/gaps",
         f"{dataset}/sequences/{tenant.sequences[0].pk}",
         run, f"{run}/lines", f"{run}/metrics", f"{run}/attempts", f"{run}/artifacts",
-        f"model-versions/{tenant.version.pk}",
-        f"scorecards/{tenant.version.scorecards.get().pk}", f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
+        f"model-versions/{tenant.version.pk}", f"model-versions/{tenant.version.pk}/plots",
+        f"model-versions/{tenant.version.pk}/monitoring", f"scorecards/{tenant.version.scorecards.get().pk}",
+        f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
     ]  # fmt: skip
 
@@ -33,6 +35,7 @@ def writes(tenant):
         ("post", f"runs/{tenant.run.pk}/again", {}),
         ("post", "runs", {"project": tenant.project.slug, "job": "scan", "options": {"dataset": tenant.dataset.name}}),
         ("post", f"model-versions/{tenant.version.pk}/aliases", {"alias": "champion"}),
+        ("post", f"model-versions/{tenant.version.pk}/rollback", {}),
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
     ]
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.models import Finding
-from detection.models import ModelAlias, ModelVersion, Scan, Score, Scorecard
+from detection import aliases
+from detection.models import ModelVersion, Scan, Score, Scorecard
 from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
@@ -64,12 +65,27 @@ def make_tenant(slug: str) -> Tenant:
         dataset=dataset, revision=1, name="test", seed=1, sequence_ids=[row.pk for row in sequences], sha256="0" * 64
     )
     QuarantinedRow.objects.create(dataset=dataset, file="a.csv", row=7, reason="odd", excerpt=EVIL)
-    figures = {"f1": 0.9, "precision": 0.8, "recall": 0.95, "accuracy": 0.97, "pr_auc": 0.9, "sequences": 4}
+    plots = {
+        "pr": [[1.0, 0.5, 0.1], [0.5, 1.0, 0.9]],
+        "confusion": {"true_positive": 1, "false_positive": 1, "false_negative": 0, "true_negative": 2},
+        "reliability": [[0.1, 0.0, 2], [0.9, 0.5, 2]],
+        "histogram": {"normal": [2, *[0] * 38, 1], "anomalous": [*[0] * 39, 1]},
+    }
+    figures = {
+        "f1": 0.9,
+        "precision": 0.8,
+        "recall": 0.95,
+        "accuracy": 0.97,
+        "pr_auc": 0.9,
+        "sequences": 4,
+        "threshold": 0.5,
+    }
     version = ModelVersion.objects.create(
         project=slug, name="m", number=1, detector="moe", distribution="duolog", distribution_version="1", encoder="e5",
-        encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, path="p", sha256="0" * 64, run=run,
+        encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, plots={"logs:test": plots}, path="p",
+        sha256="0" * 64, run=run,
     )  # fmt: skip
-    ModelAlias.objects.create(project=slug, name="m", alias="champion", version=version)
+    aliases.point(version, "champion", reason=EVIL)
     Scorecard.objects.create(
         project=slug, version=version, dataset=dataset, seeds=5, protocols={"random": tried(0.9), "source": SKIPPED},
         instability={"protocol": "random", "curves": {"edited": [[0, 0.9], [30, 0.6]]}, "not_measured": {}},

@@ -27,8 +27,8 @@ def test_the_same_seed_gives_the_same_bytes_on_any_machine():
     assert make()[0].entries != make(seed=4)[0].entries
     # Written down once: a change of the catalogue or of the draws changes what a seed means, and must be meant.
     assert make(3, seed=1)[2].entries[0] == (
-        "2026-02-19T14:52:07.078 info gateway#8 <4d09fba3bf763a48> "
-        "开始处理HTTP请求; url /api/user/login; from 10.149.142.208"
+        '{"ts":"2026-02-19T14:52:07.078Z","level":"info","service":"gateway","trace_id":"4d09fba3bf763a48","goroutine":8,'
+        '"msg":"请求进入网关","path":"/api/user/login","remote_addr":"10.149.142.208"}'
     )
 
 

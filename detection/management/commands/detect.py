@@ -19,6 +19,7 @@ from rich.text import Text
 
 from detection import scan, versions
 from detection.scan import Scored
+from detection.versions import Loaded
 from duolog.plugins.types import LogSequence, NullContext, Record
 from logs import files
 from workers.console import DuologCommand
@@ -33,7 +34,8 @@ class Command(DuologCommand):
     help = str(
         _(
             "Score the sequences of a log file or of standard input, as they come. Nothing is stored. With --json one "
-            "object a sequence: sequence_id, score, anomalous, and blame, the lines (counted from 0) it hangs on."
+            "object a sequence: sequence_id, score, anomalous, blame, the lines (counted from 0) it hangs on, and "
+            "flips, the few lines without which it would not be anomalous."
         )
     )
 
@@ -69,14 +71,14 @@ class Command(DuologCommand):
         except (OSError, files.UnknownFormat) as error:
             raise CommandError(str(error)) from error
         loaded = versions.load(version)
-        show = _print_json if json else _Listing()
+        show = _Json(loaded) if json else _Listing()
         count = anomalous = refused = 0
         try:
             for batch in _batches(records):
                 sequences = [record for record in batch if isinstance(record, LogSequence)]
-                for scored in scan.score_batch(loaded, sequences, NullContext()) if sequences else []:
-                    show(scored)
-                    anomalous += scored.anomalous
+                batch_scored = scan.score_batch(loaded, sequences, NullContext()) if sequences else []
+                show(batch_scored)
+                anomalous += sum(scored.anomalous for scored in batch_scored)
                 sys.stdout.flush()
                 count, refused = count + len(sequences), refused + len(batch) - len(sequences)
         except KeyboardInterrupt:
@@ -127,14 +129,24 @@ def _read(records: Iterator[Record], arrived: Queue[Record | Exception | None]) 
     arrived.put(None)
 
 
-def _print_json(scored: Scored) -> None:
-    row = {
-        "sequence_id": scored.sequence.id,
-        "score": scored.score,
-        "anomalous": scored.anomalous,
-        "blame": [{"line": line, "weight": round(weight, 6)} for line, weight in _suspicious(scored)],
-    }
-    sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
+class _Json:
+    """Prints one object a sequence."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+
+    def __call__(self, batch: list[Scored]) -> None:
+        anomalous = [scored.sequence for scored in batch if scored.anomalous]
+        flips = iter(scan.flips(self._loaded, anomalous, NullContext()))
+        for scored in batch:
+            row = {
+                "sequence_id": scored.sequence.id,
+                "score": scored.score,
+                "anomalous": scored.anomalous,
+                "blame": [{"line": line, "weight": round(weight, 6)} for line, weight in _suspicious(scored)],
+                "flips": next(flips) if scored.anomalous else [],
+            }
+            sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
 
 
 def _suspicious(scored: Scored) -> list[tuple[int, float]]:
@@ -149,9 +161,12 @@ class _Listing:
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def __call__(self, scored: Scored) -> None:
-        if not scored.anomalous:
-            return
+    def __call__(self, batch: list[Scored]) -> None:
+        for scored in batch:
+            if scored.anomalous:
+                self._show(scored)
+
+    def _show(self, scored: Scored) -> None:
         self._console.print(Text.assemble((scored.sequence.id, "bold red"), f"  {scored.score:.3f}"))
         lines = _suspicious(scored)
         if not lines:

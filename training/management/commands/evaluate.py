@@ -49,7 +49,7 @@ class Command(DuologCommand):
             raise CommandError(str(error)) from error
         sequences = (record for record in records if isinstance(record, LogSequence))
         metrics = evaluation.measure(versions.load(version), sequences, NullContext(), *evaluation.kept(version))
-        return {"model": str(version), "file": file, "metrics": metrics}
+        return {"model": str(version), "file": file, "metrics": versions.figures(metrics)}
 
     def _tell(self, found: dict[str, Any], metrics: dict[str, Any]) -> str:
         where = found.get("dataset") or found["file"]

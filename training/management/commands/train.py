@@ -35,6 +35,15 @@ class Command(DuologCommand):
             help=str(_("an option of the detector, such as epochs=3; may be given several times")),
         )  # fmt: skip
         parser.add_argument(
+            "--threshold", default="", metavar="POLICY",
+            help=str(
+                _(
+                    "best-f1, rate=0.01 (alarms a normal sequence) or budget=2 (false alarms a day and service), on "
+                    "the validation part (default: the detector decides)"
+                )
+            ),
+        )  # fmt: skip
+        parser.add_argument(
             "--wait", action="store_true", help=str(_("wait for the end where a worker does the training"))
         )
 
@@ -47,6 +56,7 @@ class Command(DuologCommand):
         detector: str,
         name: str,
         pairs: list[str],
+        threshold: str,
         wait: bool,
         **options: Any,
     ) -> None:
@@ -54,7 +64,7 @@ class Command(DuologCommand):
         if versions.create(detector, chosen).needs_labels:
             self._split(project, dataset)
         # Without a worker nobody but this process would do it.
-        asked = {"dataset": dataset, "detector": detector, "name": name, "options": chosen}
+        asked = {"dataset": dataset, "detector": detector, "name": name, "threshold": threshold, "options": chosen}
         run = perform(
             job="fit-detector", project=project, options=asked, wait=wait or not served(find("fit-detector").queue)
         )

@@ -1,0 +1,99 @@
+"""A version's evaluations as charts and tables, ready for the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from detection.models import ModelVersion
+from duolog import charts
+
+FIGURES = {
+    "f1": _("F1"), "precision": _("precision"), "recall": _("recall"), "accuracy": _("accuracy"), "pr_auc": "PR-AUC",
+    "ece": _("calibration error"), "leakage": _("leakage"), "threshold": _("threshold"), "sequences": _("sequences"),
+}  # fmt: skip
+
+
+def evaluations(version: ModelVersion) -> list[dict[str, Any]]:
+    """Return the charts of each part that a version was measured on."""
+    return [evaluation(part, plots, version.metrics.get(part, {})) for part, plots in version.plots.items()]
+
+
+def evaluation(part: str, plots: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
+    """Return PR curve, reliability, score histogram and confusion matrix of one part."""
+    threshold = float(figures.get("threshold", 0.5))
+    histogram = plots["histogram"]
+    most = max([*histogram["normal"], *histogram["anomalous"]])
+    return {
+        "part": part,
+        "ece": figures.get("ece"),
+        "pr": pr_curves([("", plots)]),
+        "reliability": reliabilities([("", plots)]),
+        "scores": {
+            **{name: charts.histogram(counts, 2, most) for name, counts in histogram.items()},
+            "threshold_x": charts.across(min(threshold, 1)),
+        },
+        "confusion": plots["confusion"],
+    }
+
+
+def pr_curves(series: Sequence[tuple[str, dict[str, Any]]]) -> charts.Lines:
+    """Draw precision against recall, one line a version."""
+    lines = [(name, [(recall, precision) for recall, precision, _ in plots["pr"]]) for name, plots in series]
+    return charts.unit_lines(lines, x=gettext("recall"), y=gettext("precision"))
+
+
+def reliabilities(series: Sequence[tuple[str, dict[str, Any]]]) -> charts.Lines:
+    """Draw the share of anomalous sequences against the mean score of each bin, one line a version."""
+    lines = [(name, [(mean, share) for mean, share, _ in plots["reliability"]]) for name, plots in series]
+    return charts.unit_lines(lines, x=gettext("score"), y=gettext("anomalous"), diagonal=True)
+
+
+def promises(version: ModelVersion) -> list[dict[str, Any]]:
+    """Return, for each part measured at the present threshold, the false alarms beside what the threshold promises."""
+    from detection.engine.calibrate import interval  # reads scipy, which a web process loads for this page only
+
+    rate, a_day = version.policy.get("rate"), max(version.policy.get("a_day", {}).values(), default=None)
+    rows = []
+    for part, plots in version.plots.items():
+        counts = plots["confusion"]
+        alarms, normals = counts["false_positive"], counts["false_positive"] + counts["true_negative"]
+        if not normals or version.metrics[part]["threshold"] != version.threshold:
+            continue
+        low, high = interval(alarms, normals)
+        row = {"part": part, "alarms": alarms, "normals": normals, "share": alarms / normals, "low": low, "high": high}
+        rows.append(
+            {
+                **row,
+                "promised": rate,
+                "a_day": row["share"] * a_day if a_day else None,
+                "promised_a_day": rate * a_day if rate and a_day else None,
+                "kept": None if rate is None else low <= rate,
+            }
+        )
+    return rows
+
+
+def comparison(versions: Sequence[ModelVersion]) -> dict[str, Any]:
+    """Return the figures of versions side by side, part by part, and the curves of each part over one another."""
+    parts = []
+    for part in dict.fromkeys(part for version in versions for part in version.metrics):
+        found = [version.metrics.get(part, {}) for version in versions]
+        rows = [
+            {"name": title, "values": [figures.get(name) for figures in found]}
+            for name, title in FIGURES.items()
+            if any(name in figures for figures in found)
+        ]
+        drawn = [(str(version), version.plots[part]) for version in versions if part in version.plots]
+        curves = {"pr": pr_curves(drawn), "reliability": reliabilities(drawn)} if drawn else {}
+        parts.append({"name": part, "rows": rows, **curves})
+    options = dict.fromkeys(name for version in versions for name in version.options)
+    differing = [
+        {"name": name, "values": [version.options.get(name, "-") for version in versions]}
+        for name in options
+        if len({str(version.options.get(name)) for version in versions}) > 1
+    ]
+    return {"versions": versions, "parts": parts, "options": differing}
