@@ -14,8 +14,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from detection import aliases, charts, shadow
-from detection.models import AliasChange, ModelVersion, Scan, Score
+from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard
 from detection.monitoring import newest_drift
+from detection.promotion import promotion_problems
 from duolog import access
 from duolog import charts as drawing
 from duolog.charts import SERIES
@@ -27,7 +28,22 @@ GOALS = {"accuracy": 0.90, "precision": 0.85, "recall": 0.80, "f1": 0.82}
 """What a version should exceed on a test part."""
 FIGURES = {"accuracy": _("accuracy"), "precision": _("precision"), "recall": _("recall"), "f1": _("F1")}
 BINS = 40
-TOP, HISTORY = 50, 30
+TOP, HISTORY, CARDS = 50, 30, 3
+PROTOCOLS = {
+    "random": _("random"),
+    "chronological": _("chronological"),
+    "template": _("template-disjoint"),
+    "source": _("cross-source"),
+}
+DISTURBED = {
+    "edited": _("F1, lines edited"),
+    "dropped": _("F1, lines dropped"),
+    "duplicated": _("F1, lines duplicated"),
+    "swapped": _("F1, lines swapped"),
+    "reworded": _("F1, lines reworded zh↔en"),
+}
+TOLD = ["f1", "precision", "recall", "pr_auc", "false_alarms", "leakage", "seconds_to_train", "seconds_to_score"]
+"""Figures of a protocol, in the order of the table's columns; the floor and the time to detect follow."""
 
 
 @admin.register(ModelVersion)
@@ -72,7 +88,8 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "parts": [measured(part, figures) for part, figures in row.metrics.items()],
             "aliases": [alias.alias for alias in row.aliases.all()],
             "choices": [aliases.CHAMPION, aliases.SHADOW],
-            "problems": aliases.promotion_problems(row),
+            "problems": promotion_problems(row),
+            "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
             "evaluations": charts.evaluations(row),
             "promises": charts.promises(row),
             "curves": curves(row.run) if row.run else [],
@@ -85,7 +102,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
 
     def do_promote(self, request: HttpRequest, version: ModelVersion) -> tuple[str, None]:
         """Point an alias (the champion, unless the form names another) here."""
-        name, reason = request.POST.get("alias") or aliases.CHAMPION, request.POST.get("reason", "")
+        name, reason = request.POST.get("alias") or aliases.CHAMPION, request.POST.get("reason", "").strip()
         alias = aliases.point(version, name, user=access.person(request), reason=reason)
         return gettext("%(alias)s is version %(number)d now.") % {"alias": alias, "number": version.number}, None
 
@@ -134,8 +151,26 @@ def measured(part: str, figures: dict[str, Any]) -> dict[str, Any]:
     """Return a part's figures in the order of the table's columns, each with whether it exceeds its goal."""
     cells = [{"value": figures.get(name), "met": figures.get(name, 0) > goal} for name, goal in GOALS.items()]
     leakage = 100 * figures["leakage"] if "leakage" in figures else None
-    told = {name: figures.get(name) for name in ("pr_auc", "sequences")}
+    told = {name: figures.get(name) for name in ("pr_auc", "sequences", "floor", "floor_f1", "over_floor")}
     return {"name": part, "cells": cells, "leakage": leakage, **told}
+
+
+def card(scorecard: Scorecard) -> dict[str, Any]:
+    """Return a scorecard as its table's rows, and its curves."""
+    rows = []
+    for name, told in scorecard.protocols.items():
+        row = {"name": PROTOCOLS.get(name, name), "skipped": told.get("skipped")}
+        if "skipped" not in told:
+            floor = told["floors"][told["floor"]]["f1"]
+            row |= {"cells": [told[figure] for figure in TOLD], "floor": told["floor"], "floor_f1": floor}
+            row |= {"over_floor": told["over_floor"], "line": told.get("detect_line"), "of": told["detect_of"]}
+            row |= {"share": told.get("detect_share")}
+        rows.append(row)
+    found = scorecard.instability
+    drawn = [drawing.curve(str(DISTURBED[kind]), points) for kind, points in found["curves"].items()]
+    missing = [(DISTURBED[kind], reason) for kind, reason in found["not_measured"].items()]
+    protocol = PROTOCOLS.get(found["protocol"], found["protocol"])
+    return {"row": scorecard, "rows": rows, "curves": drawn, "missing": missing, "protocol": protocol}
 
 
 @admin.register(Scan)

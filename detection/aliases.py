@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext
 
 from detection.models import AliasChange, ModelAlias, ModelVersion
+from detection.promotion import promotion_problems
 from workers.jobs import JobFailed
 
 if TYPE_CHECKING:
@@ -65,15 +66,6 @@ def history(changes: QuerySet[AliasChange]) -> QuerySet[AliasChange]:
     same = AliasChange.objects.filter(project=OuterRef("project"), name=OuterRef("name"), alias=OuterRef("alias"))
     following = same.filter(pk__gt=OuterRef("pk")).order_by("pk")
     return changes.annotate(until=Subquery(following.values("set_at")[:1]))
-
-
-def promotion_problems(version: ModelVersion) -> list[str]:
-    """Return what speaks against making a version the champion, in words."""
-    try:
-        from detection.promotion import promotion_problems as found
-    except ModuleNotFoundError:  # the scorecard's rules are not installed
-        return []
-    return list(found(version))
 
 
 def lock(project: str, name: str) -> None:

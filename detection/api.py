@@ -1,4 +1,4 @@
-"""REST: model versions with their aliases, and scans with their scores."""
+"""REST: model versions with their aliases and scorecards, and scans with their scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
 from detection import aliases, charts, shadow
-from detection.models import AliasChange, ModelVersion, Scan, Score, ThresholdChange
+from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard, ThresholdChange
 from detection.monitoring import newest_drift
 from duolog import access
 from duolog.api import NestedViewSet, ProjectViewSet
@@ -119,6 +119,27 @@ class MonitoringSerializer(serializers.Serializer[Any]):
     scan = serializers.IntegerField(allow_null=True)
     train_again = serializers.BooleanField()
     shadow: Any = serializers.DictField()
+
+
+class ScorecardSerializer(serializers.ModelSerializer[Scorecard]):
+    """What a version's recipe reaches under each protocol, and on disturbed lines."""
+
+    model = serializers.CharField(source="version", read_only=True)
+
+    class Meta:
+        model = Scorecard
+        fields = [
+            "id",
+            "project",
+            "version",
+            "model",
+            "dataset",
+            "seeds",
+            "protocols",
+            "instability",
+            "run",
+            "created_at",
+        ]
 
 
 class ScanSerializer(serializers.ModelSerializer[Scan]):
@@ -247,6 +268,15 @@ class AliasChangeViewSet(mixins.ListModelMixin, ProjectViewSet):
     filterset_class = AliasChangeFilter
 
 
+class ScorecardViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
+    """Scorecards of model versions, newest first; make one with POST /runs/."""
+
+    queryset = Scorecard.objects.select_related("version")
+    serializer_class = ScorecardSerializer
+    filterset_fields = ["project", "version", "dataset", "run"]
+    lookup_value_converter = "int"
+
+
 class ScanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Scans, newest first; start one with POST /runs/."""
 
@@ -283,5 +313,6 @@ def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("model-versions", ModelVersionViewSet)
     router.register("alias-changes", AliasChangeViewSet)
+    router.register("scorecards", ScorecardViewSet)
     router.register("scans", ScanViewSet)
     router.register("scans/<int:scan>/scores", ScoreViewSet)

@@ -1,4 +1,4 @@
-"""Model versions and their aliases, cached line vectors, scans and their scores."""
+"""Model versions with their aliases and scorecards, cached line vectors, scans and their scores."""
 
 from __future__ import annotations
 
@@ -123,6 +123,31 @@ class ThresholdChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version}: {self.threshold:.4g}"
+
+
+class Scorecard(models.Model):
+    """What a version's recipe reaches on a dataset when it is trained and measured anew, several times per protocol.
+
+    `protocols` holds by name what `training.engine.protocol.summary` says, or {"skipped": why}; `instability` the F1 by
+    kind and percent of disturbed lines ("curves"), under which protocol, and why a kind is not measured.
+    """
+
+    project = models.SlugField(_("project"), default="default")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scorecards", verbose_name=_("version"))
+    dataset = models.ForeignKey("logs.Dataset", models.CASCADE, related_name="scorecards", verbose_name=_("dataset"))
+    seeds = models.PositiveIntegerField(_("seeds"))
+    protocols = models.JSONField(_("protocols"))
+    instability = models.JSONField(_("instability"))
+    run = models.OneToOneField("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("scorecard")
+        verbose_name_plural = _("scorecards")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.version} × {self.dataset}"
 
 
 class LineVector(models.Model):

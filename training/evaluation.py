@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.utils.translation import gettext
@@ -18,19 +18,28 @@ from training.engine import leakage
 from workers import store
 from workers.jobs import JobFailed
 
+if TYPE_CHECKING:
+    from detection.engine.floors import Floors
+
 
 def measure(
-    loaded: Loaded, sequences: Iterable[LogSequence], ctx: Context, learned: leakage.Fingerprints | None
+    loaded: Loaded,
+    sequences: Iterable[LogSequence],
+    ctx: Context,
+    learned: leakage.Fingerprints | None,
+    floors: Floors | None,
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
     Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector
-    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. Memory
-    is bounded. Raises JobFailed where no sequence has a label.
+    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. With
+    `floors`, the best of them on these very sequences is, too: its name ("floor"), its F1 and PR-AUC, and by how much
+    the detector's F1 exceeds it ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
     """
     from detection.engine import curves, metrics  # read scikit-learn, which a web process need not load
+    from detection.engine import floors as trivial
 
-    labels, scores, judged = array("b"), array("d"), []
+    labels, scores, judged, rivals = array("b"), array("d"), [], []
     labelled = (sequence for sequence in sequences if sequence.label is not None)
     while batch := list(islice(labelled, scan.BATCH)):
         for scored in scan.score(loaded, batch, ctx, explain=False):
@@ -38,12 +47,22 @@ def measure(
             scores.append(scored.score)
         if learned is not None:
             judged.append(templates(batch))  # 16 bytes a sequence
+        if floors is not None:
+            rivals.append(floors.scores(batch))  # 8 bytes a sequence and floor
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
     figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
     figures["ece"] = curves.calibration_error(labels, scores)
     figures["plots"] = curves.draw(labels, scores, loaded.threshold)
-    return figures if learned is None else {**figures, "leakage": leakage.share(np.concatenate(judged), learned)}
+    if learned is not None:
+        figures["leakage"] = leakage.share(np.concatenate(judged), learned)
+    if floors is not None:
+        measured = floors.measure(labels, np.concatenate(rivals))
+        name = trivial.best(measured)
+        best = measured[name]
+        figures |= {"floor": name, "floor_f1": best["f1"], "floor_pr_auc": best["pr_auc"]}
+        figures["over_floor"] = figures["f1"] - best["f1"]
+    return figures
 
 
 def templates(sequences: Iterable[LogSequence]) -> leakage.Fingerprints:
@@ -51,6 +70,9 @@ def templates(sequences: Iterable[LogSequence]) -> leakage.Fingerprints:
     return leakage.of(sequence.entries for sequence in sequences)
 
 
-def learned(version: ModelVersion) -> leakage.Fingerprints | None:
-    """Return the template sequences that a version was trained on; None where it was stored without them."""
-    return leakage.load(store.verify(version.path, version.sha256))
+def kept(version: ModelVersion) -> tuple[leakage.Fingerprints | None, Floors | None]:
+    """Return the template sequences that a version was trained on, and the floors; None where it has none."""
+    from detection.engine.floors import Floors
+
+    folder = store.verify(version.path, version.sha256)
+    return leakage.load(folder), Floors.load(folder)

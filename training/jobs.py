@@ -6,19 +6,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from detection import line_vectors, thresholds, versions
+from detection import line_vectors, promotion, thresholds, versions
+from detection.models import Scorecard
 from duolog.plugins import guard, registry
 from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import calibration, evaluation, gaps, snapshot, splits
+from training import calibration, evaluation, gaps, scorecards, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -128,6 +129,8 @@ class FitDetector(Job[FitOptions]):
 
     def run(self, options: FitOptions, ctx: RunContext) -> Finish:
         """Fit, measure on the validation part, and keep the artifact."""
+        from detection.engine.floors import Floors  # reads scikit-learn
+
         detector = versions.create(options.detector, options.options)
         ctx.stage(gettext("reading"))
         data = snapshot.take(
@@ -147,15 +150,18 @@ class FitDetector(Job[FitOptions]):
         threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
         calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
         loaded = calibrated.loaded
+        ctx.stage(gettext("fitting the trivial floors"))
+        floors = Floors.fit(data.train, data.validation, labels=detector.needs_labels)
         learned = evaluation.templates(data.train)
         metrics = {}
         if any(sequence.label is not None for sequence in data.validation):
             ctx.stage(gettext("validating"), total=len(data.validation))
-            metrics = evaluation.measure(loaded, data.validation, ctx, learned)
+            metrics = evaluation.measure(loaded, data.validation, ctx, learned, floors)
 
         def save(folder: Path) -> None:
             guard.call(detector, "save", folder)
             leakage.save(learned, folder)
+            floors.save(folder)
 
         fitted = versions.Fitted(
             name=options.name or _model_name(options),
@@ -204,7 +210,7 @@ class Evaluate(Job[EvaluateOptions]):
         ctx.log(gettext("measures %(version)s on %(where)s") % {"version": version, "where": where})
         loaded = versions.load(version)
         ctx.stage(gettext("scoring"), total=datasets.count(dataset, part))
-        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx, evaluation.learned(version))
+        metrics = evaluation.measure(loaded, datasets.read(dataset, part), ctx, *evaluation.kept(version))
 
         def finish() -> Mapping[str, Any]:
             versions.measured(version, where, metrics)
@@ -243,6 +249,44 @@ class MeasureGap(Job[GapOptions]):
         def finish() -> Mapping[str, Any]:
             gaps.store(synthetic, real, values, run=ctx.run)
             return {"dataset": synthetic.name, "real": real.name, **values}
+
+        return finish
+
+
+Protocol = Literal["random", "chronological", "template", "source"]
+
+
+@dataclass(frozen=True)
+class ScorecardOptions:
+    """Which model's recipe (see `versions.resolve`) to try on which dataset: every protocol, `seeds` times."""
+
+    dataset: str
+    model: str = ""
+    protocols: tuple[Protocol, ...] = get_args(Protocol)
+    seeds: int = promotion.TRIALS
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or not self.protocols:
+            raise ValueError(gettext("name a protocol, and at least 1 seed"))
+
+
+@job("scorecard", queue="gpu")
+class MakeScorecard(Job[ScorecardOptions]):
+    """Train a version's recipe anew under each protocol, measure it, and keep the scorecard with the version."""
+
+    def run(self, options: ScorecardOptions, ctx: RunContext) -> Finish:
+        """Try and sum up; what a dataset cannot give is skipped with its reason."""
+        project = ctx.run.project
+        version = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        if part:
+            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        card = scorecards.measure(version, dataset, dict.fromkeys(options.protocols), options.seeds, ctx)
+        told = {"seeds": options.seeds, "protocols": card.protocols, "instability": card.instability}
+
+        def finish() -> Mapping[str, Any]:
+            kept = Scorecard.objects.create(project=project, version=version, dataset=dataset, run=ctx.run, **told)
+            return {"scorecard": kept.pk, "model": str(version), "dataset": dataset.name, **told}
 
         return finish
 

@@ -17,7 +17,7 @@ from duolog.plugins.types import Context
 from logs import datasets
 from logs.engine.fingerprint import BYTES, fingerprints
 from logs.models import Dataset, Label, Sequence, Split
-from training.engine import leakage, split
+from training.engine import leakage, protocol, split
 from workers.jobs import JobFailed
 from workers.models import Run
 
@@ -70,12 +70,11 @@ def divide(dataset: Dataset, sizes: Mapping[str, int], seed: int, *, strategy: s
     rows = _read(dataset, labels["last"], ctx)
     asked = dict(sizes)
     if not any(sizes.values()):
-        tenth = max(1, len(rows.members) // 10)
-        asked = {"train": len(rows.members) - 2 * tenth, "validation": tenth, "test": tenth}
+        asked = protocol.parts(len(rows.members))
     try:
         chosen = split.split(rows.members, asked, seed, strategy)
     except split.SplitError as error:
-        raise JobFailed(_explain(dataset, error)) from error
+        raise JobFailed(explain(dataset, error)) from error
     runs = _runs(dataset)
     learned = _templates(rows, chosen["train"])
     return [
@@ -139,16 +138,20 @@ def _read(dataset: Dataset, last_label: int, ctx: Context) -> _Members:
         labelled = [row for row in batch if row.sequence.label is not None]
         prints = fingerprints([row.sequence.entries for row in labelled])
         for row, template in zip(labelled, prints, strict=True):
-            one, at = row.sequence, row.started_at
-            kind, source, origin = (texts.setdefault(text, text) for text in (one.type or "", row.source, row.origin))
-            when = at.timestamp() if at else None
-            incident = str(one.meta.get("incident") or "")
-            found.members.append(split.Member(one.id, one.label or 0, kind, when, template, source, incident))
-            found.contents.append(split.content(one))
-            found.pks.append(one.meta["pk"])
-            found.origins.append(origin)
+            found.members.append(member(row, template, texts))
+            found.contents.append(split.content(row.sequence))
+            found.pks.append(row.sequence.meta["pk"])
+            found.origins.append(texts.setdefault(row.origin, row.origin))
         ctx.advance(len(batch))
     return found
+
+
+def member(row: datasets.Stored, template: bytes, texts: dict[str, str]) -> split.Member:
+    """Return what splitting sees of a labelled sequence with this fingerprint; `texts` makes equal ones one object."""
+    one, at = row.sequence, row.started_at
+    kind, source = (texts.setdefault(text, text) for text in (one.type or "", row.source))
+    when = at.timestamp() if at else None
+    return split.Member(one.id, one.label or 0, kind, when, template, source, str(one.meta.get("incident") or ""))
 
 
 def _templates(rows: _Members, positions: list[int]) -> leakage.Fingerprints:
@@ -178,7 +181,8 @@ def _named(counts: Counter[str]) -> dict[str, int]:
     return {**named, "…": rest} if rest else named
 
 
-def _explain(dataset: Dataset, error: split.SplitError) -> str:
+def explain(dataset: Dataset, error: split.SplitError) -> str:
+    """Return why a dataset cannot be divided, and what to do."""
     values = {"dataset": dataset.name, **error.values}
     if error.label is not None:
         values["label"] = Label(value=error.label).get_value_display()

@@ -99,6 +99,8 @@ VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=10
 # --- models -----------------------------------------------------------------------------------------------------
 ENCODER = env("DUOLOG_ENCODER", "multilingual-e5-small")
 PLUGINS_OFF = env_list("DUOLOG_PLUGINS_OFF", "")
+# Protocols that a scorecard must show a version to be no worse under than trivial floors, before it becomes champion.
+REQUIRED_PROTOCOLS = env_list("DUOLOG_REQUIRED_PROTOCOLS", "random,template")
 
 # --- Django -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [

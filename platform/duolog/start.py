@@ -10,6 +10,7 @@ from django.contrib import admin, messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.widgets import (
@@ -20,6 +21,7 @@ from unfold.widgets import (
 
 from detection import thresholds
 from detection.models import ModelVersion
+from detection.promotion import TRIALS
 from duolog import access
 from duolog.models import Role
 from duolog.plugins import registry
@@ -294,12 +296,30 @@ class ThresholdForm(WithModel):
         return super().options() | {name: self.cleaned_data[name] for name in ("threshold", "reason")}
 
 
+class ScorecardForm(WithModel):
+    """Try a model's recipe under every protocol."""
+
+    title = _("Make a scorecard")
+    button = _("Make the scorecard")
+
+    part = None  # type: ignore[assignment]  # every trial divides the dataset anew
+    seeds = number_field(
+        _("Seeds"), TRIALS, 1, help_text=format_lazy(_("Trials of each protocol; promotion asks for {}."), TRIALS)
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Name both by reference."""
+        data = self.cleaned_data
+        return {"dataset": data["dataset"].name, "model": str(data["model"]), "seeds": data["seeds"]}
+
+
 FORMS: dict[str, Callable[..., StartForm]] = {
     "generate": GenerateForm,
     "split": SplitForm,
     "fit-detector": TrainForm,
     "scan": ScanForm,
     "evaluate": EvaluateForm,
+    "scorecard": ScorecardForm,
     "measure-gap": GapForm,
     "choose-threshold": ThresholdForm,
 }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from detection.engine.floors import FLOORS, LABELLED
 from detection.models import ModelVersion
 from logs import datasets
 from logs.models import Dataset, Sequence, Split
@@ -58,6 +59,18 @@ def test_evaluate_takes_the_test_part_and_any_way_to_name_a_model(shop: dict[str
     assert stored.items() <= found.items()
 
 
+def test_evaluate_says_by_how_much_the_model_beats_the_best_trivial_rival(shop: dict[str, Any], ask: Any) -> None:
+    found = ask("evaluate", "--dataset", "shop")
+    assert found["floor"] in {*FLOORS, *LABELLED}
+    assert 0 < found["floor_f1"] <= 1
+    assert 0 < found["floor_pr_auc"] <= 1
+    assert found["over_floor"] == pytest.approx(found["f1"] - found["floor_f1"])
+    assert shop["train"]["metrics"].keys() >= {"floor", "floor_f1", "floor_pr_auc", "over_floor"}
+    out = io.StringIO()
+    call_command("evaluate", "--dataset", "shop", stdout=out)
+    assert f"over trivial: the best floor, {found['floor']}, has {found['floor_f1']:.4f}" in out.getvalue()
+
+
 def test_evaluate_a_file_gives_the_same_figures_and_stores_nothing(
     shop: dict[str, Any], ask: Any, tmp_path: Path
 ) -> None:
@@ -75,7 +88,7 @@ def test_evaluate_a_file_gives_the_same_figures_and_stores_nothing(
     )
     before = Dataset.objects.count(), Run.objects.count()
     measured = ask("evaluate", "--file", file)
-    for name in ("f1", "precision", "recall", "sequences", "anomalous", "leakage"):
+    for name in ("f1", "precision", "recall", "sequences", "anomalous", "leakage", "floor", "floor_f1"):
         assert measured[name] == stored[name]
     assert (Dataset.objects.count(), Run.objects.count()) == before
 

@@ -41,7 +41,7 @@ def test_versions_count_up_and_the_first_becomes_champion(propose: Propose) -> N
     assert versions.resolve(project="default", ref="m") == first
     assert versions.resolve(project="default", ref="m@champion") == first
     assert versions.resolve(project="default", ref="m:2") == second
-    versions.point(second, "champion")
+    versions.point(second, "champion", reason="better")
     assert versions.resolve(project="default", ref="m") == second
     assert propose(project="elsewhere").number == 1
 

@@ -145,7 +145,11 @@ def test_a_version_is_promoted(api, ours):
     newer = ModelVersion.objects.get(pk=ours.version.pk)
     newer.pk, newer.number = None, 2
     newer.save()
-    answer = client.post(f"/api/v1/model-versions/{newer.pk}/aliases/", {"alias": "champion"})
+    refused = client.post(f"/api/v1/model-versions/{newer.pk}/aliases/", {"alias": "champion"})
+    assert refused.status_code == 400
+    assert "duolog scorecard --model m:2" in refused.data["detail"]
+    wanted = {"alias": "champion", "reason": "it reads the new format"}
+    answer = client.post(f"/api/v1/model-versions/{newer.pk}/aliases/", wanted)
     assert answer.data["aliases"] == ["champion"]
     alias = ModelAlias.objects.get(project="ours", name="m", alias="champion")
     assert (alias.version_id, alias.set_by.username) == (newer.pk, "engineer")

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-LISTS = ["projects", "datasets", "runs", "model-versions", "alias-changes", "scans", "findings"]
+LISTS = ["projects", "datasets", "runs", "model-versions", "alias-changes", "scorecards", "scans", "findings"]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
 ]  # fmt: skip
@@ -22,7 +22,8 @@ def details(tenant):
         f"{dataset}/sequences/{tenant.sequences[0].pk}",
         run, f"{run}/lines", f"{run}/metrics", f"{run}/attempts", f"{run}/artifacts",
         f"model-versions/{tenant.version.pk}", f"model-versions/{tenant.version.pk}/plots",
-        f"model-versions/{tenant.version.pk}/monitoring", f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
+        f"model-versions/{tenant.version.pk}/monitoring", f"scorecards/{tenant.version.scorecards.get().pk}",
+        f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
     ]  # fmt: skip
 

@@ -38,6 +38,20 @@ def test_leakage_stands_beside_the_figures(browser, ours):
     assert '<td class="number">-</td>' in found  # measured before leakage was
 
 
+def test_the_best_floor_stands_beside_the_figures(browser, ours):
+    figures = {**ours.version.metrics["logs:test"], "floor": "tfidf", "floor_f1": 0.95, "over_floor": -0.05}
+    ModelVersion.objects.filter(pk=ours.version.pk).update(metrics={"logs:test": figures})
+    page = browser("viewer").get(f"/admin/detection/modelversion/{ours.version.pk}/change/").content.decode()
+    assert '<span class="danger">-0.0500</span> <span class="subtle">tfidf 0.9500</span>' in page
+
+
+def test_a_scorecard_is_a_table_with_curves_and_what_was_skipped_with_its_reason(browser, ours):
+    page = browser("viewer").get(f"/admin/detection/modelversion/{ours.version.pk}/change/").content.decode()
+    assert "+0.1000" in page
+    assert "cross-source" in page and "skipped: no source &lt;script&gt;" in page
+    assert 'aria-label="F1, lines edited: 0.6"' in page
+
+
 def test_plots_are_drawn_and_given_as_json(browser, api, ours):
     page = shown(browser("root"), ours.version)
     for title in ("Precision and recall", "Reliability", "Confusion matrix", "Scores", "loss"):

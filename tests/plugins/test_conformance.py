@@ -6,6 +6,8 @@ import io
 
 import pytest
 
+from detection.detectors.counts import Counts
+from detection.detectors.next_keys import DeepLog, LogBert
 from duolog.plugins import registry
 from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance
 from duolog.plugins.types import LogSequence
@@ -121,6 +123,23 @@ class TestPipes(FormatConformance):
 
 class TestLength(DetectorConformance):
     plugin = registry.get("duolog.detectors", "length")
+
+
+class TestDeepLog(DetectorConformance):
+    plugin = DeepLog
+
+
+class TestLogBert(DetectorConformance):
+    plugin = LogBert
+
+
+@pytest.mark.parametrize("method", ["forest", "pca"])
+class TestCounts(DetectorConformance):
+    plugin = Counts
+
+    @pytest.fixture(autouse=True)
+    def _by(self, method: str) -> None:
+        self.options = {"method": method}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("language", ["zh", "en", "mixed"])

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.models import Finding
 from detection import aliases
-from detection.models import ModelVersion, Scan, Score
+from detection.models import ModelVersion, Scan, Score, Scorecard
 from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
+
+
+SKIPPED = {"skipped": f"no source {EVIL}"}
+
+
+def tried(f1: float, floor: float = 0.8, trials: int = 5) -> dict[str, Any]:
+    """What a scorecard says of a protocol."""
+    names = ["precision", "recall", "pr_auc", "false_alarms", "leakage", "detect_of", "detect_line", "detect_share"]
+    figures = {name: {"mean": 0.5, "sd": 0.1} for name in [*names, "seconds_to_train", "seconds_to_score"]}
+    floors = {"tfidf": {"f1": {"mean": floor, "sd": 0.0}, "pr_auc": {"mean": floor, "sd": 0.0}}}
+    told = {"trials": trials, "f1": {"mean": f1, "sd": 0.01}, **figures}
+    return {**told, "floor": "tfidf", "floors": floors, "over_floor": f1 - floor}
 
 
 @dataclass
@@ -73,6 +86,10 @@ def make_tenant(slug: str) -> Tenant:
         sha256="0" * 64, run=run,
     )  # fmt: skip
     aliases.point(version, "champion", reason=EVIL)
+    Scorecard.objects.create(
+        project=slug, version=version, dataset=dataset, seeds=5, protocols={"random": tried(0.9), "source": SKIPPED},
+        instability={"protocol": "random", "curves": {"edited": [[0, 0.9], [30, 0.6]]}, "not_measured": {}},
+    )  # fmt: skip
     scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)

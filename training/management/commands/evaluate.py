@@ -48,13 +48,17 @@ class Command(DuologCommand):
         except (OSError, files.UnknownFormat) as error:
             raise CommandError(str(error)) from error
         sequences = (record for record in records if isinstance(record, LogSequence))
-        metrics = evaluation.measure(versions.load(version), sequences, NullContext(), evaluation.learned(version))
+        metrics = evaluation.measure(versions.load(version), sequences, NullContext(), *evaluation.kept(version))
         return {"model": str(version), "file": file, "metrics": versions.figures(metrics)}
 
-    def _tell(self, found: dict[str, Any], metrics: dict[str, float]) -> str:
+    def _tell(self, found: dict[str, Any], metrics: dict[str, Any]) -> str:
         where = found.get("dataset") or found["file"]
         lines = [
             gettext("%(model)s on %(where)s: %(sequences)d sequences, %(anomalous)d of them anomalous")
             % {"model": found["model"], "where": where, **metrics}
         ]
-        return "\n".join([*lines, *(f"  {name:<10} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])
+        lines += [f"  {name:<10} {metrics[name]:.4f}" for name in FIGURES if name in metrics]
+        if "floor" in metrics:
+            text = gettext("F1 %(over_floor)+.4f over trivial: the best floor, %(floor)s, has %(floor_f1).4f")
+            lines.append(text % metrics)
+        return "\n".join(lines)

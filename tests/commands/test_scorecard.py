@@ -1,0 +1,109 @@
+"""A scorecard: the version's recipe under every protocol, and what it decides."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from detection.engine.floors import FLOORS, LABELLED
+from detection.models import ModelVersion, Scorecard
+from training.engine.instability import KINDS
+
+FIGURES = {"f1", "precision", "recall", "pr_auc", "false_alarms", "leakage", "seconds_to_train", "seconds_to_score"}
+
+
+@pytest.fixture(scope="module")
+def card(shop: dict[str, Any], ask: Any, django_db_blocker: Any) -> dict[str, Any]:
+    """Two trials of the labels-free detector: quick, as it learns nothing with an optimiser."""
+    with django_db_blocker.unblock():
+        easy = [word for pair in ("noise=0", "services=5", "styles=spring") for word in ("--set", pair)]
+        ask("generate", "--seed", "3", "--language", "en", *easy, "--count", 300, "--dataset", "all")
+        ask("train", "--dataset", "all", "--detector", "neighbours", "--name", "quiet", "--wait")
+        answer: dict[str, Any] = ask("scorecard", "--dataset", "all", "--model", "quiet", "--seeds", 2)
+        return answer
+
+
+@pytest.mark.parametrize("protocol", ["random", "chronological", "template"])
+def test_each_protocol_has_figures_with_their_spread_and_the_best_floor(card: dict[str, Any], protocol: str) -> None:
+    found = card["protocols"][protocol]
+    assert found["trials"] == 2
+    assert found.keys() >= FIGURES
+    assert all(found[name].keys() == {"mean", "sd"} for name in FIGURES)
+    assert 0 < found["pr_auc"]["mean"] <= 1
+    assert found["floors"].keys() == set(FLOORS)  # it reads no labels, so its rivals do not either
+    assert found["over_floor"] == pytest.approx(
+        found["f1"]["mean"] - max(floor["f1"]["mean"] for floor in found["floors"].values())
+    )
+    assert 0 <= found["detect_of"]["mean"] <= 1
+
+
+def test_the_line_at_which_the_verdict_fires_is_told(card: dict[str, Any]) -> None:
+    found = card["protocols"]["random"]
+    assert found["detect_of"]["mean"] > 0
+    assert 0 < found["detect_share"]["mean"] <= 1 <= found["detect_line"]["mean"]
+
+
+def test_template_disjoint_means_that_nothing_leaks(card: dict[str, Any]) -> None:
+    assert card["protocols"]["template"]["leakage"] == {"mean": 0, "sd": 0}
+    assert card["protocols"]["random"]["pr_auc"]["sd"] > 0  # each trial has a division of its own
+
+
+def test_what_the_data_cannot_give_is_skipped_with_the_reason(card: dict[str, Any]) -> None:
+    assert "groups that must stay together" in card["protocols"]["source"]["skipped"]
+
+
+def test_the_instability_curve_begins_at_the_undisturbed_figure(card: dict[str, Any]) -> None:
+    curves = card["instability"]["curves"]
+    assert curves.keys() == set(KINDS) - {"reworded"}
+    assert {tuple(percent for percent, _ in curve) for curve in curves.values()} == {(0, 5, 10, 20, 30)}
+    assert len({curve[0][1] for curve in curves.values()}) == 1
+    assert "two languages" in card["instability"]["not_measured"]["reworded"]
+
+
+def test_it_is_kept_with_the_version(card: dict[str, Any]) -> None:
+    kept = Scorecard.objects.get(pk=card["scorecard"])
+    assert kept.version == ModelVersion.objects.get(name="quiet", number=1)
+    assert (kept.dataset.name, kept.seeds, kept.protocols) == ("all", 2, card["protocols"])
+
+
+def test_pairs_of_languages_are_reworded_and_a_detector_with_labels_has_all_floors(shop: Any, ask: Any) -> None:
+    call_command(
+        "generate", "--kind", "analysis", "--language", "pairs", "--count", "120", "--dataset", "pairs",
+        stdout=io.StringIO(),
+    )  # fmt: skip
+    found = ask(
+        "scorecard", "--dataset", "pairs", "--model", "shop-moe", "--protocols", "random", "--seeds", 1
+    )  # fmt: skip
+    assert found["protocols"].keys() == {"random"}
+    assert found["protocols"]["random"]["floors"].keys() == {*FLOORS, *LABELLED}
+    assert found["instability"]["curves"].keys() == set(KINDS)
+    assert found["instability"]["not_measured"] == {}
+
+
+def test_a_person_reads_a_table(card: dict[str, Any]) -> None:
+    out = io.StringIO()
+    call_command(
+        "scorecard", "--dataset", "all", "--model", "quiet", "--protocols", "random,source", "--seeds", "1", stdout=out
+    )
+    text = out.getvalue()
+    assert "over trivial" in text
+    assert "source: skipped: " in text
+    assert "  false_alarms" in text
+    assert "reworded: not measured" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "shop:test"], "is a part already"),
+        (["--dataset", "shop", "--protocols", "randm"], "randm"),
+        (["--dataset", "shop", "--seeds", "0"], "at least 1 seed"),
+        (["--dataset", "all", "--model", "quiet", "--protocols", "source"], "groups that must stay together"),
+    ],
+)
+def test_what_cannot_work_says_why(card: dict[str, Any], arguments: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        call_command("scorecard", *arguments, stdout=io.StringIO())
