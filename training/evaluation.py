@@ -5,11 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext
 
 from detection import scan
+from detection.detectors.moe import Moe
 from detection.models import ModelVersion
 from detection.versions import Loaded
 from duolog.plugins.types import Context, LogSequence
@@ -20,26 +22,38 @@ from workers.jobs import JobFailed
 
 def measure(
     loaded: Loaded, sequences: Iterable[LogSequence], ctx: Context, learned: leakage.Fingerprints | None
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
     With what the detector `learned`, "leakage" is among them: the share of these sequences whose template sequence it
-    was trained on. Memory is bounded. Raises JobFailed where no sequence has a label.
+    was trained on. "routing" tells which experts of the small model did the work (`detection.engine.routing`). Memory
+    is bounded. Raises JobFailed where no sequence has a label.
     """
-    from detection.engine import metrics  # reads scikit-learn, which a web process need not load
+    from detection.engine import metrics, routing  # reads scikit-learn, which a web process need not load
 
     labels, scores, judged = array("b"), array("d"), []
+    fired, types = [], []
     labelled = (sequence for sequence in sequences if sequence.label is not None)
     while batch := list(islice(labelled, scan.BATCH)):
         for scored in scan.score(loaded, batch, ctx, explain=False):
             labels.append(scored.sequence.label or 0)
             scores.append(scored.score)
+        if isinstance(loaded.detector, Moe):
+            fired.append(loaded.detector.route(batch, loaded.vectors, ctx))  # 32 bytes a sequence
+            types += [sequence.type or "" for sequence in batch]
         if learned is not None:
             judged.append(templates(batch))  # 16 bytes a sequence
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
-    figures = metrics.evaluate(labels, scores, loaded.threshold)
-    return figures if learned is None else {**figures, "leakage": leakage.share(np.concatenate(judged), learned)}
+    figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
+    if fired:
+        figures["routing"] = routing.summary(np.concatenate(fired), types)
+        if idle := figures["routing"]["collapsed"]:
+            told = {"experts": ", ".join(str(number + 1) for number in idle)}
+            ctx.log(gettext("experts that do less than 1 %% of the work: %(experts)s") % told, "warning")
+    if learned is not None:
+        figures["leakage"] = leakage.share(np.concatenate(judged), learned)
+    return figures
 
 
 def templates(sequences: Iterable[LogSequence]) -> leakage.Fingerprints:
