@@ -11,6 +11,7 @@ import numpy as np
 from django.utils.translation import gettext
 
 from detection import scan
+from detection.detectors.moe import Moe
 from detection.models import ModelVersion
 from detection.versions import Loaded
 from duolog.plugins.types import Context, LogSequence
@@ -31,20 +32,25 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
-    Also "ece" (expected calibration error) and "plots" (see `detection.engine.curves`). With what the detector
-    `learned`, "leakage" is among them: the share of these sequences whose template sequence it was trained on. With
-    `floors`, the best of them on these very sequences is, too: its name ("floor"), its F1 and PR-AUC, and by how much
-    the detector's F1 exceeds it ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
+    Also "ece" (expected calibration error), "plots" (see `detection.engine.curves`) and "routing", which experts of the
+    small model did the work (`detection.engine.routing`). With what the detector `learned`, "leakage" is among them: the
+    share of these sequences whose template sequence it was trained on. With `floors`, the best of them on these very
+    sequences is, too: its name ("floor"), its F1 and PR-AUC, and by how much the detector's F1 exceeds it
+    ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
     """
-    from detection.engine import curves, metrics  # read scikit-learn, which a web process need not load
+    from detection.engine import curves, metrics, routing  # read scikit-learn, which a web process need not load
     from detection.engine import floors as trivial
 
     labels, scores, judged, rivals = array("b"), array("d"), [], []
+    fired, types = [], []
     labelled = (sequence for sequence in sequences if sequence.label is not None)
     while batch := list(islice(labelled, scan.BATCH)):
         for scored in scan.score(loaded, batch, ctx, explain=False):
             labels.append(scored.sequence.label or 0)
             scores.append(scored.score)
+        if isinstance(loaded.detector, Moe):
+            fired.append(loaded.detector.route(batch, loaded.vectors, ctx))  # 32 bytes a sequence
+            types += [sequence.type or "" for sequence in batch]
         if learned is not None:
             judged.append(templates(batch))  # 16 bytes a sequence
         if floors is not None:
@@ -52,6 +58,11 @@ def measure(
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
     figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
+    if fired:
+        figures["routing"] = routing.summary(np.concatenate(fired), types)
+        if idle := figures["routing"]["collapsed"]:
+            told = {"experts": ", ".join(str(number + 1) for number in idle)}
+            ctx.log(gettext("experts that do less than 1 %% of the work: %(experts)s") % told, "warning")
     figures["ece"] = curves.calibration_error(labels, scores)
     figures["plots"] = curves.draw(labels, scores, loaded.threshold)
     if learned is not None:

@@ -68,6 +68,14 @@ class Moe(Detector):
         rows, table = self._lines(sequences, vectors, Quiet(ctx))
         return loop.score(self.model, rows, table, ctx)
 
+    def route(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
+        """Return how much each expert weighs in each sequence (`detection.engine.loop.route`)."""
+        from detection.engine import loop
+        from detection.engine.vectors import Quiet
+
+        lines, table = self._lines(sequences, vectors, Quiet(ctx))
+        return loop.route(self.model, lines, table, ctx)
+
     def save(self, folder: Path) -> None:
         """Write weights and shape."""
         from detection.engine import serialize

@@ -7,7 +7,7 @@ from the training app.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -161,8 +161,37 @@ def _logits(
     model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, where: torch.device, ctx: Context
 ) -> NDArray[np.float64]:
     model.eval()
-    order = sorted(range(len(parts)), key=lambda position: len(parts[position]))
     logits = np.empty(len(parts), np.float64)
+    for members, used, lines in _in_batches(parts, table, ctx):
+        logits[members] = model(used.to(where), lines.to(where))[0].double().cpu().numpy()
+    return logits
+
+
+@torch.inference_mode()
+def route(model: EncoderWithMoE, lines: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
+    """Return [S, B·E]: how much each expert of each of the B blocks weighs in a sequence, on average over its lines.
+
+    The experts of a block sum to 1; a sequence of several windows counts their common lines twice, and one without
+    lines uses no expert.
+    """
+    model.eval()
+    where = next(model.parameters()).device
+    owner = [number for number, line in enumerate(lines) for _ in windows(line, model.config.window)]
+    parts = [part for line in lines for part in windows(line, model.config.window)]
+    total = np.zeros((len(lines), model.config.depth * model.config.experts))
+    counts = np.zeros(len(lines))
+    for members, used, padded in _in_batches(parts, torch.from_numpy(vectors), ctx):
+        _, gates = model(used.to(where), padded.to(where))
+        weights = torch.cat([gate.weights for gate in gates], -1).double().cpu().numpy()  # [N, B·E]
+        whose = np.repeat([owner[member] for member in members], [len(parts[member]) for member in members])
+        np.add.at(total, whose, weights)
+        np.add.at(counts, whose, 1)
+    return total / np.maximum(counts, 1)[:, None]
+
+
+def _in_batches(parts: Sequence[Lines], table: Tensor, ctx: Context) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Yield which windows of like length go together, the rows of the table that they use, and themselves, padded."""
+    order = sorted(range(len(parts)), key=lambda position: len(parts[position]))
     start = 0
     while start < len(order):
         ctx.checkpoint()
@@ -170,9 +199,8 @@ def _logits(
         members = order[start : start + size]
         members = members[: max(1, LINES_AT_ONCE // len(parts[members[-1]]))]
         used, lines = distinct(pad([parts[position] for position in members]))
-        logits[members] = model(table[used].to(where), lines.to(where))[0].double().cpu().numpy()
+        yield members, table[used], lines
         start += len(members)
-    return logits
 
 
 def _validate(

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score
 from detection.engine.blame import MOST, blame, flips
 from detection.engine.calibrate import best_f1
 from detection.engine.metrics import evaluate
+from detection.engine.routing import summary
 from duolog.plugins.types import LogSequence
 
 SAMPLES = st.lists(st.tuples(st.booleans(), st.integers(0, 20).map(lambda n: n / 20)), min_size=2, max_size=60)
@@ -97,3 +98,12 @@ def test_nothing_flips_a_verdict_that_no_line_carries():
 
     assert flips(score, [LogSequence("missing step", ("a", "b", "c", "d"))], 0.5) == [()]
     assert len(calls) == 2, "it gives up when dropping more does not help"
+
+
+def test_routing_shows_who_works_for_what_and_who_is_idle():
+    weights = np.array([[0.7, 0.3, 0.0], [0.5, 0.5, 0.0], [0.0, 1.0, 0.0]])
+    found = summary(weights, ["", "", "timeout"])
+    assert found["load"] == [0.4, 0.6, 0]
+    assert found["types"] == {"": [0.6, 0.4, 0.0], "timeout": [0, 1, 0]}
+    assert found["collapsed"] == [2]
+    assert found["fired"] == pytest.approx(5 / 3, abs=0.01)

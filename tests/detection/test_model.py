@@ -124,3 +124,13 @@ def test_a_focal_loss_forgets_what_is_sure_and_smoothing_leaves_a_doubt():
     assert plain == pytest.approx(0.01815, abs=1e-4)
     assert focal == pytest.approx(plain * 0.01799**2, rel=1e-2)
     assert smooth == pytest.approx(plain + 0.05 * 4, abs=1e-4)
+
+
+def test_the_work_of_a_sequence_is_shared_among_the_experts_of_each_block():
+    deep = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16, depth=2), 12, seed=1)
+    deep.gate(on=True)
+    weights = loop.route(deep, [*sequences(20), lines(np.arange(0))], TABLE, NullContext())
+    assert weights.shape == (21, 8)
+    np.testing.assert_allclose(weights[:20].reshape(20, 2, 4).sum(-1), 1, atol=1e-6)
+    assert not weights[20].any()
+    assert (weights == 0).any(), "some expert was not needed somewhere"
