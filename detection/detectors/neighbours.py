@@ -1,4 +1,7 @@
-"""The labels-free detector: far from its neighbours, or made of rare lines (`detection.engine.neighbours`)."""
+"""The labels-free detector: far from the others, made of rare lines, or without common ones.
+
+`detection.engine.neighbours` explains the distances.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.engine import serialize
-from detection.engine.neighbours import Crowd, held_out
+from detection.engine.neighbours import Crowd, settle, surprise
 from duolog.plugins.points import Detector
 from duolog.plugins.types import Context, LineVectors, LogSequence
 
-FOLDS = 10
 LEAST = 20
 """Fewer sequences than this say nothing about what is usual."""
-UNIT = (2.0, float(np.log(2)))
-"""Least scale of the two distances, for crowds whose members are all alike: two standard deviations; a line that every
-other sequence holds."""
+ALARM = 6.1
+"""Least surprise that is an alarm: sequences between USUAL and this are not learned from, and not yet flagged."""
+MARGIN = 1.1
+"""The threshold stands above the surprise of 99 in 100 usual sequences by this factor."""
 
 
 class TooFew(ValueError):
@@ -29,27 +32,22 @@ class TooFew(ValueError):
 
 @dataclass(frozen=True)
 class NeighboursOptions:
-    """`expected` is the share of the fitted sequences that may be anomalous themselves: the threshold lies above all
-    others, by a `margin`. At most `sequences` are kept, drawn at random; `seed` draws them.
-    """
+    """At most `sequences` are kept, drawn at random; `seed` draws them."""
 
-    expected: float = 0.01
-    margin: float = 1.2
     sequences: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.expected < 0.5:
-            raise ValueError("expected must be at least 0 and below 0.5")
-        if self.margin < 1 or self.sequences < LEAST:
-            raise ValueError(f"margin must be at least 1 and sequences at least {LEAST}")
+        if self.sequences < LEAST:
+            raise ValueError(f"sequences must be at least {LEAST}")
 
 
 class Neighbours(Detector):
     """Learns what is usual from sequences that nobody labelled, in seconds; labels are not read.
 
-    The score is d / (d + t) of a sequence's distance d and the threshold distance t, so 0.5 is the threshold whatever
-    was fitted, and the order of distances is kept. A sequence without lines scores 0.
+    A fifth of them may be anomalous: what does not fit the others is left out, and its share need not be known. The
+    score is d / (d + t) of a sequence's surprise d and the threshold t, so 0.5 is the threshold whatever was fitted,
+    and the order of surprises is kept. A sequence without lines scores 0.
     """
 
     Options = NeighboursOptions
@@ -71,13 +69,11 @@ class Neighbours(Detector):
             sample = [sample[position] for position in sorted(drawn)]
         rows, table = vectors.index(sample, ctx)
         ctx.stage("fit")
-        distances = held_out(rows, table, FOLDS, self.options.seed)
+        usual, self.scale, surprises = settle(rows, table, self.options.seed)
         ctx.checkpoint()
-        # Medians: whatever is anomalous among the fitted sequences does not move them.
-        self.scale = np.maximum(np.median(distances, axis=0), UNIT)
-        usual = np.quantile(self._distance(distances), 1 - self.options.expected)
-        self.limit = max(float(usual) * self.options.margin, 1.0)  # never below one unit, not even for twins
-        self.crowd = Crowd.of(rows, table)
+        self.limit = max(float(np.quantile(surprises[usual], 0.99)) * MARGIN, ALARM)
+        self.crowd = Crowd.of([row for row, kept in zip(rows, usual, strict=True) if kept], table)
+        ctx.metric("left_out", float((~usual).mean()), step=0)
         return 0.5
 
     def score(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
@@ -88,7 +84,7 @@ class Neighbours(Detector):
         rows, table = vectors.index(sequences, Quiet(ctx))
         filled = [position for position, row in enumerate(rows) if len(row)]
         if filled:
-            distance = self._distance(self.crowd.distances([rows[position] for position in filled], table))
+            distance = surprise(self.crowd.distances([rows[position] for position in filled], table), self.scale)
             scores[filled] = distance / (distance + self.limit)
         return scores
 
@@ -101,8 +97,3 @@ class Neighbours(Detector):
         arrays, state = serialize.load(folder)
         self.scale, self.limit = arrays.pop("scale"), float(state["limit"])
         self.crowd = Crowd(**arrays)
-
-    def _distance(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return one distance out of `far` and `rare`, [S] from [S, 2]: each in units of what is usual, then both."""
-        scaled: NDArray[np.float64] = np.linalg.norm(distances / self.scale, axis=1)
-        return scaled

@@ -1,8 +1,13 @@
-"""How unusual a sequence is among others, without any label: two distances, learned from a few hundred sequences.
+"""How unusual a sequence is among others, without any label: three distances, learned from a few hundred sequences.
 
 `far` looks at the whole: the mean of a sequence's line vectors, whitened as in probabilistic principal components
 (Tipping and Bishop 1999), and the distance to its near neighbours. `rare` looks at the lines: the mean dilutes a single
 new line among fifty, so each distinct line adds how surprising it is, given how many sequences hold one like it.
+`missing` looks at the lines that most sequences hold and this one does not: work that broke off holds nothing rare.
+As in histogram-based outlier scores (Goldstein and Dengel 2012) lines count as if they were independent.
+
+Some of what is learned from may be anomalous itself, nobody knows how much. So the crowd is fitted to all, what lies
+far from it is left out, and again, as in the concentration steps of FAST-MCD (Rousseeuw and Van Driessen 1999).
 """
 
 from __future__ import annotations
@@ -26,6 +31,16 @@ stands in a small group, such as a fault that the crowd itself holds some times.
 ALIKE = 0.2
 """Cosine distance within which two lines say the same: leftovers of masking lie below, other statements above."""
 CHUNK = 256
+OFTEN = 0.1
+"""Lines that this share of the sequences hold are missed where they are absent; others would add next to nothing."""
+USUAL = 4.9
+"""Surprise up to which a sequence belongs to the crowd: all three distances about twice what is usual."""
+ROUNDS, FOLDS = 3, 5
+LEAST_USUAL = 0.6
+"""Share of the sequences that stays, however they scatter."""
+UNIT = (2.0, float(np.log(2)), float(np.log(2)))
+"""Least scale of the distances, for crowds whose members are all alike: two standard deviations; a line that every
+other sequence holds, or does not hold."""
 
 
 @dataclass(frozen=True)
@@ -39,28 +54,29 @@ class Crowd:
     lines: Floats  # [K, D], unit vectors
     mentions: NDArray[np.int64]  # [M], for each sequence in turn its distinct lines, as positions in `lines`
     starts: NDArray[np.int64]  # [N], where each sequence's mentions begin
+    common: Floats  # [C, D], unit vectors of lines that many sequences hold
+    expected: Floats  # [C], what the absence of each adds to the square of `missing`
 
     @classmethod
     def of(cls, rows: Sequence[Rows], table: Floats) -> Crowd:
         """Return the crowd of sequences given as `rows` of the vector table [R, D]; none may be empty."""
         means = _means(rows, table)
         centre = means.mean(0)
-        _, singular, directions = np.linalg.svd(means - centre)
-        variance = np.zeros(means.shape[1], np.float32)
-        variance[: len(singular)] = singular**2 / len(means)
-        variance[COMPONENTS:] = 0
-        spread = np.sqrt(np.maximum(variance, max(LEAST_VARIANCE * variance[0], 1e-12)))
-        whitening = (directions.T / spread).astype(np.float32)
-        distinct = [np.unique(row) for row in rows]
-        known, mentions = np.unique(np.concatenate(distinct), return_inverse=True)
+        known, mentions, starts = _mentions(rows)
         line_centre = table[known].mean(0)
-        starts = np.cumsum([0, *map(len, distinct[:-1])])
-        points = (means - centre) @ whitening
-        return cls(centre, whitening, points, line_centre, _unit(table[known] - line_centre), mentions, starts)
+        whitening = _whitening(means - centre)
+        points, lines = (means - centre) @ whitening, _unit(table[known] - line_centre)
+        holders = _holders(lines, lines, mentions, starts)
+        often = holders >= OFTEN * len(rows)
+        # Wordings of one statement share its weight: leftovers of masking make many of it.
+        wordings = _alike(lines[often], lines[often]).sum(1)
+        absence = _surprise(len(rows) - holders[often], len(rows))
+        expected = (absence**2 / wordings).astype(np.float32)
+        return cls(centre, whitening, points, line_centre, lines, mentions, starts, lines[often], expected)
 
     def distances(self, rows: Sequence[Rows], table: Floats) -> NDArray[np.float64]:
-        """Return `far` and `rare` of sequences, float64 [S, 2]."""
-        return np.stack([self._far(_means(rows, table)), self._rare(rows, table)], axis=1)
+        """Return `far`, `rare` and `missing` of sequences, float64 [S, 3]."""
+        return np.column_stack([self._far(_means(rows, table)), *self._lines(rows, table)])
 
     def _far(self, means: Floats) -> NDArray[np.float64]:
         """Return the mean distance to the neighbours at the two ranks."""
@@ -75,37 +91,99 @@ class Crowd:
             far[start : start + CHUNK] = np.sqrt(np.maximum(nearest, 0)).mean(1)
         return far
 
-    def _rare(self, rows: Sequence[Rows], table: Floats) -> NDArray[np.float64]:
-        """Return the root of the summed squares of -log P(line) over a sequence's distinct lines."""
-        distinct = [np.unique(row) for row in rows]
-        met, positions = np.unique(np.concatenate(distinct), return_inverse=True)
-        surprise = -np.log((self._holders(table[met]) + 0.5) / (len(self.points) + 0.5))
-        starts = np.cumsum([0, *map(len, distinct[:-1])])
-        return np.sqrt(np.add.reduceat(surprise[positions] ** 2, starts))
+    def _lines(self, rows: Sequence[Rows], table: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the root of the summed squares of -log P(line is there) over a sequence's distinct lines, and of
+        -log P(line is absent) over those it lacks; near misses count in part.
+        """
+        met, mentions, starts = _mentions(rows)
+        lines = _unit(table[met] - self.line_centre)
+        surprise = _surprise(_holders(lines, self.lines, self.mentions, self.starts), len(self.points))
+        rare = np.sqrt(np.add.reduceat(surprise[mentions] ** 2, starts))
+        there = _alike(lines, self.common)  # [met, C]
+        missing = np.empty(len(rows), np.float64)
+        ends = np.append(starts, len(mentions))
+        for start in range(0, len(rows), CHUNK):
+            end = min(start + CHUNK, len(rows))
+            part = there[mentions[ends[start] : ends[end]]]
+            held = np.maximum.reduceat(part, starts[start:end] - starts[start], axis=0)  # [CHUNK, C]
+            missing[start:end] = np.sqrt((1 - held) @ self.expected)
+        return rare, missing
 
-    def _holders(self, vectors: Floats) -> NDArray[np.float64]:
-        """Return in how many sequences a line like each of `vectors` [L, D] stands; near misses count in part."""
-        lines = _unit(vectors - self.line_centre)
-        holders = np.empty(len(lines), np.float64)
-        for start in range(0, len(lines), CHUNK):
-            apart = np.maximum(1 - lines[start : start + CHUNK] @ self.lines.T, 0)  # [CHUNK, K]
-            alike = np.exp(-((apart / ALIKE) ** 2))
-            holders[start : start + CHUNK] = np.maximum.reduceat(alike[:, self.mentions], self.starts, axis=1).sum(1)
-        return np.minimum(holders, len(self.points))
+
+def settle(
+    rows: Sequence[Rows], table: Floats, seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which sequences are usual, bool [N], the scale of their distances [3], and the surprise of all [N]."""
+    usual = np.ones(len(rows), bool)
+    for number in range(ROUNDS + 1):
+        distances = held_out(rows, table, usual, seed + number)
+        scale = np.maximum(np.median(distances[usual], axis=0), UNIT)
+        surprises = surprise(distances, scale)
+        if number < ROUNDS:
+            usual = surprises <= max(USUAL, float(np.quantile(surprises, LEAST_USUAL)))
+    return usual, scale, surprises
 
 
-def held_out(rows: Sequence[Rows], table: Floats, folds: int, seed: int) -> NDArray[np.float64]:
-    """Return the distances [N, 2] of each sequence from the crowd of those in other folds.
+def surprise(distances: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one figure out of the distances, [S] from [S, 3].
+
+    It is the negative log-likelihood of Cauchy distributions but for a constant: heavy tails (Lange, Little and Taylor
+    1989), so that two distances somewhat beyond the usual outweigh a single one far beyond it.
+    """
+    total: NDArray[np.float64] = np.log1p((distances / scale) ** 2).sum(1)
+    return total
+
+
+def held_out(rows: Sequence[Rows], table: Floats, usual: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:
+    """Return the distances [N, 3] of each sequence from the crowd of the `usual` ones in other folds.
 
     Not merely from all others: the whitening would have seen it, and new sequences would all come out farther away.
     """
-    fold = np.random.default_rng(seed).permutation(len(rows)) % folds
-    distances = np.empty((len(rows), 2), np.float64)
-    for number in range(folds):
-        crowd = Crowd.of([row for row, mine in zip(rows, fold, strict=True) if mine != number], table)
-        inside = [row for row, mine in zip(rows, fold, strict=True) if mine == number]
-        distances[fold == number] = crowd.distances(inside, table)
+    fold = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
+    distances = np.empty((len(rows), 3), np.float64)
+    for number in range(FOLDS):
+        crowd = Crowd.of([rows[member] for member in np.flatnonzero(usual & (fold != number))], table)
+        distances[fold == number] = crowd.distances([rows[member] for member in np.flatnonzero(fold == number)], table)
     return distances
+
+
+def _whitening(offsets: Floats) -> Floats:
+    """Return the symmetric matrix [D, D] that gives `offsets` [N, D] variance one along their main directions."""
+    _, singular, directions = np.linalg.svd(offsets, full_matrices=False)
+    variance = singular[:COMPONENTS] ** 2 / len(offsets)
+    least = max(LEAST_VARIANCE * float(variance[0]), 1e-12)
+    main, other = 1 / np.sqrt(np.maximum(variance, least)), 1 / np.sqrt(least)
+    kept = directions[:COMPONENTS]
+    whitening: Floats = (np.eye(offsets.shape[1]) * other + (kept.T * (main - other)) @ kept).astype(np.float32)
+    return whitening
+
+
+def _mentions(rows: Sequence[Rows]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the distinct lines [K], for each sequence in turn its own as positions in them, and where each begins."""
+    distinct = [np.unique(row) for row in rows]
+    known, mentions = np.unique(np.concatenate(distinct), return_inverse=True)
+    return known, mentions, np.cumsum([0, *map(len, distinct[:-1])])
+
+
+def _holders(
+    lines: Floats, known: Floats, mentions: NDArray[np.int64], starts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return in how many sequences a line like each of `lines` [L, D] stands; near misses count in part."""
+    holders = np.empty(len(lines), np.float64)
+    for start in range(0, len(lines), CHUNK):
+        alike = _alike(lines[start : start + CHUNK], known)  # [CHUNK, K]
+        holders[start : start + CHUNK] = np.maximum.reduceat(alike[:, mentions], starts, axis=1).sum(1)
+    return np.minimum(holders, len(starts))
+
+
+def _alike(lines: Floats, others: Floats) -> Floats:
+    """Return how much two lines say the same, from 0 to 1, [L, K] from unit vectors."""
+    alike: Floats = np.exp(-((np.maximum(1 - lines @ others.T, 0) / ALIKE) ** 2))
+    return alike
+
+
+def _surprise(count: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+    return -np.log((count + 0.5) / (total + 0.5))
 
 
 def _means(rows: Sequence[Rows], table: Floats) -> Floats:

@@ -30,7 +30,7 @@ def test_it_finds_what_is_new_and_hardly_anything_else(count, shop, vectors):
 
 
 def test_a_tenth_of_anomalies_among_the_fitted_does_not_blind_it(shop, vectors):
-    detector, seen = fitted(shop(300, 1, anomalous=0.1), vectors, expected=0.1), shop(400, 2)
+    detector, seen = fitted(shop(300, 1, anomalous=0.1), vectors), shop(400, 2)
     scores, labels = detector.score(seen, vectors, NullContext()), np.array([s.label for s in seen])
     assert roc_auc_score(labels, scores) > 0.97
 
@@ -84,7 +84,7 @@ def test_a_handful_is_too_few(shop, vectors):
 
 def test_options_that_make_no_sense_are_refused():
     with pytest.raises(OptionsError):
-        build(NeighboursOptions, {"expected": 0.7})
+        build(NeighboursOptions, {"sequences": 3})
 
 
 @pytest.mark.slow
