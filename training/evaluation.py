@@ -33,9 +33,9 @@ def measure(
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
     Also "ece" (expected calibration error), "plots" (see `detection.engine.curves`) and "routing", which experts of the
-    small model did the work (`detection.engine.routing`). With what the detector `learned`, "leakage" is among them: the
-    share of these sequences whose template sequence it was trained on. With `floors`, the best of them on these very
-    sequences is, too: its name ("floor"), its F1 and PR-AUC, and by how much the detector's F1 exceeds it
+    small model did the work (`detection.engine.routing`). With what the detector `learned`, "leakage" is there, too:
+    the share of these sequences whose template sequence it was trained on. With `floors`, the best of them on these
+    very sequences is: its name ("floor"), its F1 and PR-AUC, and by how much the detector's F1 exceeds it
     ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
     """
     from detection.engine import curves, metrics, routing  # read scikit-learn, which a web process need not load
