@@ -1,7 +1,9 @@
 """How well the labels-free detector ranks real sequences: `python benchmarks/neighbours.py --help`.
 
 It is fitted on a few hundred sequences of one system, drawn at random, of which a share is anomalous although nobody
-says so; the area under the ROC curve is measured on the others. Figures are means over draws.
+says so, and measured on others. What was tried while it was built was measured on sequences of one half (by the
+CRC-32 of the id), and this measures on the other half only. Three floors learn from the same sequences: the share of
+lines never seen, the mean surprise of pairs of lines, and the distance of line counts. Figures are means over draws.
 """
 
 from __future__ import annotations
@@ -11,8 +13,11 @@ import gzip
 import json
 import os
 import sys
+import zlib
+from collections import Counter
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +25,8 @@ sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in duolog.settings; before torch is imported
 
 import numpy as np  # noqa: E402
-from sklearn.metrics import roc_auc_score  # noqa: E402
+import numpy.typing  # noqa: E402
+from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: E402
 
 from detection.detectors.neighbours import Neighbours  # noqa: E402
 from detection.encoders.bert import Bert  # noqa: E402
@@ -28,10 +34,13 @@ from detection.engine.vectors import VectorStore  # noqa: E402
 from duolog.plugins.types import LogSequence, NullContext  # noqa: E402
 from logs.formats.jsonl import Jsonl  # noqa: E402
 
+Rows = np.typing.NDArray[np.int32]
+Floats = np.typing.NDArray[np.float64]
+
 SHARED = ROOT.parent / "shared" / "data"
 GOALS = {
-    "hdfs_templates": {0: 0.998, 5: None, 20: 0.995},
-    "openstack_kalaki_raw": {0: 0.998, 5: None, 20: 0.94},
+    "hdfs_templates": {0: 0.998, 5: 0.997, 20: 0.995},
+    "openstack_kalaki_raw": {0: 0.998, 5: 0.99, 20: 0.98},
 }
 QUIET = NullContext()
 
@@ -53,17 +62,53 @@ def measure(
         [random.permutation(np.flatnonzero(labels == 0))[: size - anomalous],
          random.permutation(np.flatnonzero(labels == 1))[:anomalous]]
     )  # fmt: skip
-    held_out = random.permutation(np.setdiff1d(np.arange(len(labels)), fitted))[:most]
+    others = np.setdiff1d(np.arange(len(labels)), fitted)
+    half = np.array([zlib.crc32(sequences[number].id.encode()) % 2 for number in others])
+    held_out = random.permutation(others[half == 1])[:most]
     detector = Neighbours()
     unlabelled = [replace(sequences[number], label=None) for number in fitted]
     threshold = detector.fit(unlabelled, [], vectors, QUIET)
     scores, truth = detector.score([sequences[number] for number in held_out], vectors, QUIET), labels[held_out] == 1
     flagged = scores >= threshold
+    index, _ = vectors.index(sequences, QUIET)
+    learned, asked = [index[number] for number in fitted], [index[number] for number in held_out]
     return {
         "auc": float(roc_auc_score(truth, scores)),
+        "pr_auc": float(average_precision_score(truth, scores)),
+        **{name: float(roc_auc_score(truth, floor(learned, asked))) for name, floor in FLOORS.items()},
         "recall": float(flagged[truth].mean()),
         "false_alarms": float(flagged[~truth].mean()),
     }
+
+
+def new_lines(fitted: list[Rows], asked: list[Rows]) -> Floats:
+    """Return the share of lines that no fitted sequence holds."""
+    known = np.unique(np.concatenate(fitted))
+    return np.array([1 - np.isin(rows, known).mean() for rows in asked])
+
+
+def pairs(fitted: list[Rows], asked: list[Rows]) -> Floats:
+    """Return the mean of -log P(line | the line before it), with add-one smoothing."""
+    both = Counter(pair for rows in fitted for pair in pairwise(rows.tolist()))
+    first = Counter(line for rows in fitted for line in rows[:-1].tolist())
+    kinds = len(np.unique(np.concatenate(fitted))) + 1
+
+    def surprise(rows: Rows) -> float:
+        found = [-np.log((both[a, b] + 1) / (first[a] + kinds)) for a, b in pairwise(rows.tolist())]
+        return float(np.mean(found)) if found else 0.0
+
+    return np.array([surprise(rows) for rows in asked])
+
+
+def counts(fitted: list[Rows], asked: list[Rows]) -> Floats:
+    """Return the distance to the nearest fitted sequence by the logarithms of how often each line occurs."""
+    size = 1 + max(int(rows.max()) for rows in [*fitted, *asked])
+    known, vectors = (np.log1p([np.bincount(rows, minlength=size) for rows in part]) for part in (fitted, asked))
+    squares = (vectors**2).sum(1)[:, None] + (known**2).sum(1) - 2 * vectors @ known.T
+    return np.asarray(np.sqrt(np.maximum(squares.min(1), 0)))
+
+
+FLOORS = {"new_line": new_lines, "n_gram": pairs, "count": counts}
 
 
 def main() -> int:
@@ -78,7 +123,10 @@ def main() -> int:
         print(f"{SHARED} is absent; there is nothing to measure on", file=sys.stderr)
         return 2
     vectors, figures = VectorStore(Bert()), {}
-    print(f"{'source':<24}{'anomalous':>10}{'AUC':>9}{'goal':>8}{'recall':>9}{'false alarms':>14}")
+    print(
+        f"{'source':<24}{'anomalous':>10}{'AUC':>9}{'goal':>8}{'PR-AUC':>9}{'recall':>9}{'false alarms':>14}"
+        + "".join(f"{name:>10}" for name in FLOORS)
+    )
     for name, goals in GOALS.items():
         sequences = read(name)
         for percent, goal in goals.items():
@@ -90,11 +138,18 @@ def main() -> int:
             figures[f"{name}_{percent}"] = {
                 "figure": round(mean["auc"], 4),
                 "goal": goal,
-                "met": goal is None or mean["auc"] >= goal,
+                "met": mean["auc"] >= goal,
+            }
+            floor = max(mean[each] for each in FLOORS)
+            figures[f"{name}_{percent}_over_floors"] = {
+                "figure": round(mean["auc"] - floor, 4),
+                "goal": 0.0,
+                "met": mean["auc"] > floor,
             }
             print(
-                f"{name:<24}{percent:>8} %{mean['auc']:>9.4f}{goal or '':>8}{mean['recall']:>9.1%}"
-                f"{mean['false_alarms']:>14.2%}"
+                f"{name:<24}{percent:>8} %{mean['auc']:>9.4f}{goal:>8}{mean['pr_auc']:>9.4f}"
+                f"{mean['recall']:>9.1%}{mean['false_alarms']:>14.2%}"
+                + "".join(f"{mean[floor]:>10.4f}" for floor in FLOORS)
             )
     if options.json:
         print(json.dumps(figures))
