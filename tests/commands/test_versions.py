@@ -34,7 +34,9 @@ def test_a_version_is_calibrated_and_remembers_what_was_usual(version: ModelVers
 
 def test_a_threshold_is_chosen_anew_recorded_and_used_at_once(ask: Any, version: ModelVersion) -> None:
     before = version.threshold
-    scan = Scan.objects.get(pk=perform(job="scan", options={"dataset": "shop:test"}).result["scan"])
+    scan = Scan.objects.get(
+        pk=perform(job="scan", options={"dataset": "shop:test", "model": "shop-moe"}).result["scan"]
+    )
     answer = ask(
         "threshold", "--model", "shop-moe:1", "--dataset", "shop:train", "--threshold", "rate=0.05",
         "--reason", "too many at night",
@@ -44,7 +46,9 @@ def test_a_threshold_is_chosen_anew_recorded_and_used_at_once(ask: Any, version:
     assert version.policy["policy"] == "rate=0.05"
     change = version.thresholds.get()
     assert (change.before, change.threshold, change.reason) == (before, version.threshold, "too many at night")
-    again = Scan.objects.get(pk=perform(job="scan", options={"dataset": "shop:train"}).result["scan"])
+    again = Scan.objects.get(
+        pk=perform(job="scan", options={"dataset": "shop:train", "model": "shop-moe"}).result["scan"]
+    )
     assert again.threshold == version.threshold
     normal = Score.objects.filter(scan=again, sequence__labels__value=0)
     assert normal.filter(anomalous=True).count() / normal.count() <= 0.05
@@ -86,7 +90,7 @@ def second(shop: Any, ask: Any) -> ModelVersion:
 def test_promote_and_rollback(ask: Any, version: ModelVersion, second: ModelVersion) -> None:
     assert second.policy["policy"] == "rate=0.1"
     assert ask("promote", "--model", str(second), "--reason", "a try")["alias"] == "champion"
-    assert ask("evaluate", "--dataset", "shop")["model"] == str(second)
+    assert ask("evaluate", "--model", "shop-moe", "--dataset", "shop")["model"] == str(second)
     assert ask("rollback", "--model", "shop-moe", "--reason", "worse")["model"] == "shop-moe:1"
     newest, before, *_ = aliases.history(second.changes.model.objects.filter(alias="champion"))
     assert (newest.rollback, newest.reason, before.reason) == (True, "worse", "a try")
@@ -119,7 +123,9 @@ def test_a_shadow_keeps_only_disagreements_and_is_judged_by_labels(
 
 
 def test_drift_is_seen_where_other_logs_come_and_only_there(ask: Any, version: ModelVersion) -> None:
-    same = Scan.objects.get(pk=perform(job="scan", options={"dataset": "shop:train"}).result["scan"])
+    same = Scan.objects.get(
+        pk=perform(job="scan", options={"dataset": "shop:train", "model": "shop-moe"}).result["scan"]
+    )
     assert same.drift["level"] == "none"
     call_command(
         "generate", "--seed", "5", "--count", "150", "--dataset", "other", "--language", "zh", stdout=io.StringIO()
