@@ -22,7 +22,7 @@ class BertBase:
 
     def __init__(self, dtype: torch.dtype = torch.float32) -> None:
         self.model = BertModel(BertConfig(), add_pooling_layer=False)
-        self.model.to(device=device(), dtype=dtype)
+        torch.nn.Module.to(self.model, device=device(), dtype=dtype)
         self.words = Bert()
 
     def batches(self, lines: Sequence[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:

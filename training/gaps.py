@@ -169,6 +169,6 @@ def transfer(
         # Quiet: two trainings in one run would take up each other's checkpoints.
         threshold = guard.call(detector, "fit", train, validation, vectors, Quiet(ctx))
         ctx.stage(gettext("scoring"), total=len(test))
-        found[name] = evaluation.measure(versions.Loaded(detector, vectors, threshold), test, ctx, None)
+        found[name] = evaluation.measure(versions.Loaded(detector, vectors, threshold), test, ctx, None, None)
     share = float(np.mean([one.label for one in test]))
     return {**found, "guess": 2 * share / (1 + share)}

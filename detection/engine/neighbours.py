@@ -142,8 +142,9 @@ def held_out(rows: Sequence[Rows], table: Floats, usual: NDArray[np.bool_], seed
     fold = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
     distances = np.empty((len(rows), 3), np.float64)
     for number in range(FOLDS):
-        crowd = Crowd.of([rows[member] for member in np.flatnonzero(usual & (fold != number))], table)
-        distances[fold == number] = crowd.distances([rows[member] for member in np.flatnonzero(fold == number)], table)
+        inside, others = (np.flatnonzero(which).tolist() for which in (fold == number, usual & (fold != number)))
+        crowd = Crowd.of([rows[member] for member in others], table)
+        distances[inside] = crowd.distances([rows[member] for member in inside], table)
     return distances
 
 
@@ -162,7 +163,8 @@ def _mentions(rows: Sequence[Rows]) -> tuple[NDArray[np.int64], NDArray[np.int64
     """Return the distinct lines [K], for each sequence in turn its own as positions in them, and where each begins."""
     distinct = [np.unique(row) for row in rows]
     known, mentions = np.unique(np.concatenate(distinct), return_inverse=True)
-    return known, mentions, np.cumsum([0, *map(len, distinct[:-1])])
+    starts = np.cumsum([0, *map(len, distinct[:-1])])
+    return known.astype(np.int64), mentions.astype(np.int64), starts.astype(np.int64)
 
 
 def _holders(
