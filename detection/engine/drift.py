@@ -66,9 +66,11 @@ class Reference:
     @classmethod
     def of(cls, tally: Tally) -> Reference:
         """Return the reference of what a version was validated on."""
-        values = np.round(np.asarray(tally.scores, np.float64), DECIMALS)
+        values: Floats = np.round(np.asarray(tally.scores, np.float64), DECIMALS)
         # Deciles, not equal bins: nearly all scores lie beside 0. Equal ones fall together.
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, SCORE_BINS + 1)[1:-1])) if len(values) else np.empty(0)
+        edges: Floats = (
+            np.unique(np.quantile(values, np.linspace(0, 1, SCORE_BINS + 1)[1:-1])) if len(values) else np.empty(0)
+        )
         common = dict(tally.templates.most_common(TEMPLATES))
         total = max(1, tally.templates.total())
         templates = {key: count / total for key, count in common.items()}
