@@ -66,7 +66,7 @@ class Reference:
     @classmethod
     def of(cls, tally: Tally) -> Reference:
         """Return the reference of what a version was validated on."""
-        values: Floats = np.round(np.asarray(tally.scores, np.float64), DECIMALS)
+        values: Floats = np.array([round(score, DECIMALS) for score in tally.scores], np.float64)
         # Deciles, not equal bins: nearly all scores lie beside 0. Equal ones fall together.
         edges: Floats = (
             np.unique(np.quantile(values, np.linspace(0, 1, SCORE_BINS + 1)[1:-1])) if len(values) else np.empty(0)
