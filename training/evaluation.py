@@ -28,7 +28,7 @@ def measure(
     sequences: Iterable[LogSequence],
     ctx: Context,
     learned: leakage.Fingerprints | None,
-    floors: Floors | None,
+    floors: Floors | None = None,
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
