@@ -13,10 +13,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from detection import aliases, charts, shadow
+from detection import aliases, charts, promotion, shadow
 from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard
 from detection.monitoring import newest_drift
-from detection.promotion import promotion_problems
 from duolog import access
 from duolog import charts as drawing
 from duolog.charts import SERIES
@@ -88,7 +87,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "parts": [measured(part, figures) for part, figures in row.metrics.items()],
             "aliases": [alias.alias for alias in row.aliases.all()],
             "choices": [aliases.CHAMPION, aliases.SHADOW],
-            "problems": promotion_problems(row),
+            "problems": promotion.problems(row),
             "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
             "evaluations": charts.evaluations(row),
             "promises": charts.promises(row),

@@ -9,8 +9,8 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils.translation import gettext
 
+from detection import promotion
 from detection.models import AliasChange, ModelAlias, ModelVersion
-from detection.promotion import promotion_problems
 from workers.jobs import JobFailed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def point(version: ModelVersion, alias: str, user: User | None = None, reason: s
     Raises PromotionRefused for a champion that something speaks against, unless a reason is given, which is recorded
     together with what it overrides.
     """
-    problems = promotion_problems(version) if alias == CHAMPION else []
+    problems = promotion.problems(version) if alias == CHAMPION else []
     if problems and not reason:
         text = gettext("%(version)s is not fit to be the %(alias)s: %(problems)s. A reason overrides this")
         raise PromotionRefused(text % {"version": version, "alias": alias, "problems": "; ".join(problems)})

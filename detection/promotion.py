@@ -13,7 +13,7 @@ TRIALS = 5
 """Fewer say little about the spread."""
 
 
-def promotion_problems(version: ModelVersion) -> list[str]:
+def problems(version: ModelVersion) -> list[str]:
     """Return why a version should not become champion, a sentence each; none is a yes.
 
     Every protocol of the setting REQUIRED_PROTOCOLS must stand on a scorecard, the newest that tried it `TRIALS` times
@@ -30,21 +30,21 @@ def promotion_problems(version: ModelVersion) -> list[str]:
                 skipped[name] = told["skipped"]
             elif told["trials"] >= TRIALS:
                 tried[name] = told
-    problems = []
+    found = []
     for name in settings.REQUIRED_PROTOCOLS:
         if name not in tried:
             text = gettext(
                 "the protocol %(name)s was not tried %(trials)d times; `duolog scorecard --model %(version)s "
                 "--dataset NAME` does it"
             )
-            problems.append(text % {"name": name, "trials": TRIALS, "version": version})
+            found.append(text % {"name": name, "trials": TRIALS, "version": version})
             if name in skipped:
-                problems[-1] += f" ({skipped[name]})"
+                found[-1] += f" ({skipped[name]})"
         elif tried[name]["over_floor"] < 0:
             text = gettext(
                 "under the protocol %(name)s the trivial floor %(floor)s is better: F1 %(best).4f to %(f1).4f"
             )
             best = tried[name]["floors"][tried[name]["floor"]]["f1"]["mean"]
             told = {"floor": tried[name]["floor"], "best": best, "f1": tried[name]["f1"]["mean"]}
-            problems.append(text % {"name": name, **told})
-    return problems
+            found.append(text % {"name": name, **told})
+    return found

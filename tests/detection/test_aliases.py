@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from detection import aliases, versions
+from detection import aliases, promotion, versions
 from detection.models import AliasChange, ModelAlias, ModelVersion
 from workers.jobs import JobFailed
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_speaks_against_a_version(settings) -> None:
+    settings.REQUIRED_PROTOCOLS = []
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def test_rolling_back_twice_goes_back_by_two(three: list[ModelVersion]) -> None:
 @pytest.fixture
 def against(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], None]:
     """Let something speak against every version."""
-    return lambda problems: monkeypatch.setattr(aliases, "promotion_problems", lambda version: problems)
+    return lambda problems: monkeypatch.setattr(promotion, "problems", lambda version: problems)
 
 
 def test_a_reason_overrides_what_speaks_against_a_champion_and_is_recorded(

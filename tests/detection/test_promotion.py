@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from tenants import SKIPPED, make_tenant, tried
 
-from detection import aliases, versions
+from detection import aliases, promotion, versions
 from detection.models import ModelVersion, Scorecard
-from detection.promotion import promotion_problems
 
 pytestmark = pytest.mark.django_db
 
@@ -32,11 +31,11 @@ def give(version: ModelVersion, ours: Any, **protocols: dict[str, Any]) -> None:
 
 
 def test_the_first_version_of_a_name_needs_nothing(ours: Any) -> None:
-    assert promotion_problems(ours.version) == []
+    assert promotion.problems(ours.version) == []
 
 
 def test_without_a_scorecard_it_says_what_to_run(second: ModelVersion) -> None:
-    problems = promotion_problems(second)
+    problems = promotion.problems(second)
     assert len(problems) == 2
     assert "random" in problems[0] and "template" in problems[1]
     assert "duolog scorecard --model m:2" in problems[0]
@@ -44,35 +43,35 @@ def test_without_a_scorecard_it_says_what_to_run(second: ModelVersion) -> None:
 
 def test_beating_the_floors_under_the_required_protocols_is_enough(ours: Any, second: ModelVersion) -> None:
     give(second, ours, random=tried(0.9), template=tried(0.85), chronological=tried(0.1))
-    assert promotion_problems(second) == []
+    assert promotion.problems(second) == []
     aliases.point(second, "champion")
     assert versions.resolve(project="ours", ref="m") == second
 
 
 def test_worse_than_the_floor_is_refused_with_the_figures(ours: Any, second: ModelVersion) -> None:
     give(second, ours, random=tried(0.9), template=tried(0.7, floor=0.75))
-    (problem,) = promotion_problems(second)
+    (problem,) = promotion.problems(second)
     assert "template" in problem and "tfidf" in problem and "0.7500" in problem and "0.7000" in problem
 
 
 def test_the_newest_scorecard_counts_and_those_of_other_protocols_add_to_it(ours: Any, second: ModelVersion) -> None:
     give(second, ours, random=tried(0.9), template=tried(0.9))
     give(second, ours, random=tried(0.1))
-    assert len(promotion_problems(second)) == 1
+    assert len(promotion.problems(second)) == 1
     give(second, ours, random=tried(0.95))
-    assert promotion_problems(second) == []
+    assert promotion.problems(second) == []
 
 
 def test_few_trials_or_a_skipped_protocol_are_none(ours: Any, second: ModelVersion) -> None:
     give(second, ours, random=tried(0.9, trials=2), template=SKIPPED)
-    few, skipped = promotion_problems(second)
+    few, skipped = promotion.problems(second)
     assert "5 times" in few
     assert SKIPPED["skipped"] in skipped
 
 
 def test_the_required_protocols_are_a_setting(second: ModelVersion, settings: Any) -> None:
     settings.REQUIRED_PROTOCOLS = []
-    assert promotion_problems(second) == []
+    assert promotion.problems(second) == []
 
 
 def test_a_refused_champion_stays_out_but_for_a_reason(ours: Any, second: ModelVersion) -> None:

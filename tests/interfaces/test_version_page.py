@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from detection import aliases
+from detection import promotion
 from detection.models import AliasChange, ModelVersion, Scan, Score
 
 DRIFT = {
@@ -121,7 +121,7 @@ def test_the_api_tells_what_was_live_at_a_time(api, ours):
 
 def test_a_refused_champion_says_why_until_a_reason_is_given(browser, api, ours, monkeypatch):
     other = another(ours.version)
-    monkeypatch.setattr(aliases, "promotion_problems", lambda version: ["worse than the floor"])
+    monkeypatch.setattr(promotion, "problems", lambda version: ["worse than the floor"])
     assert "worse than the floor" in shown(browser("owner"), other)
     client, path = api("engineer"), f"/api/v1/model-versions/{other.pk}/aliases/"
     refused = client.post(path, {"alias": "champion"})
