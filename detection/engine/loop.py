@@ -6,7 +6,6 @@ from the training app.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,6 @@ from duolog.plugins.types import Context, Vectors
 
 SAVE_SECONDS = 10.0
 """Least time between two checkpoints, about 30 MB each."""
-WARM_UP = 0.05
-"""Share of training in which the learning rate rises: Adam's first steps are larger than what it knows."""
 LINES_AT_ONCE = 8192
 """Lines, padding included, that are scored in one go: fills two cores, and bounds memory whatever the lengths."""
 
@@ -65,8 +62,6 @@ def train(
             stepped = at.batch % options.accumulate == 0 or at.batch == per_epoch
             if stepped:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                for group in optimizer.param_groups:
-                    group["lr"] = options.learning_rate * rate(at.step / (2 * options.epochs * per_epoch))
                 optimizer.step()
                 optimizer.zero_grad()
             ctx.advance()
@@ -77,13 +72,6 @@ def train(
             saved_at = time.monotonic() if due else saved_at
         found = _validate(model, validation, table, ctx, at.step)
         _next_epoch(model, at, found, options)
-
-
-def rate(done: float) -> float:
-    """Return the share of the learning rate when `done` (0 to 1) of training is: it rises for a twentieth, and falls as
-    a cosine to a twentieth (Loshchilov and Hutter 2017, arXiv:1608.03983).
-    """
-    return min(1.0, done / WARM_UP) * (0.05 + 0.95 * (1 + math.cos(math.pi * done)) / 2)
 
 
 @dataclass
