@@ -72,7 +72,7 @@ class Neighbours(Detector):
         usual, self.scale, surprises = settle(rows, table, self.options.seed)
         ctx.checkpoint()
         self.limit = max(float(np.quantile(surprises[usual], 0.99)) * MARGIN, ALARM)
-        self.crowd = Crowd.of([row for row, kept in zip(rows, usual, strict=True) if kept], table)
+        self.crowd = Crowd.of(rows, usual, table)
         ctx.metric("left_out", float((~usual).mean()), step=0)
         return 0.5
 

@@ -6,8 +6,8 @@ new line among fifty, so each distinct line adds how surprising it is, given how
 `missing` looks at the lines that most sequences hold and this one does not: work that broke off holds nothing rare.
 As in histogram-based outlier scores (Goldstein and Dengel 2012) lines count as if they were independent.
 
-Some of what is learned from may be anomalous itself, nobody knows how much. So the crowd is fitted to all, what lies
-far from it is left out, and again, as in the concentration steps of FAST-MCD (Rousseeuw and Van Driessen 1999).
+Some of what is learned from may be anomalous itself, nobody knows how much. So lines are counted in all sequences, then
+without those that are unusual, and again, as in the concentration steps of FAST-MCD (Rousseeuw and Van Driessen 1999).
 """
 
 from __future__ import annotations
@@ -45,32 +45,37 @@ other sequence holds, or does not hold."""
 
 @dataclass(frozen=True)
 class Crowd:
-    """What sequences are compared with: N sequences, K distinct lines, M mentions of lines in sequences."""
+    """What sequences are compared with: N sequences, U of them usual; their K distinct lines, and M mentions of lines."""
 
     centre: Floats  # [D]
     whitening: Floats  # [D, D]
     points: Floats  # [N, D], whitened means
     line_centre: Floats  # [D]
     lines: Floats  # [K, D], unit vectors
-    mentions: NDArray[np.int64]  # [M], for each sequence in turn its distinct lines, as positions in `lines`
-    starts: NDArray[np.int64]  # [N], where each sequence's mentions begin
+    mentions: NDArray[np.int64]  # [M], for each usual sequence in turn its distinct lines, as positions in `lines`
+    starts: NDArray[np.int64]  # [U], where each sequence's mentions begin
     common: Floats  # [C, D], unit vectors of lines that many sequences hold
     expected: Floats  # [C], what the absence of each adds to the square of `missing`
 
     @classmethod
-    def of(cls, rows: Sequence[Rows], table: Floats) -> Crowd:
-        """Return the crowd of sequences given as `rows` of the vector table [R, D]; none may be empty."""
+    def of(cls, rows: Sequence[Rows], usual: NDArray[np.bool_], table: Floats) -> Crowd:
+        """Return the crowd of sequences given as `rows` of the vector table [R, D]; none may be empty.
+
+        All of them are neighbours, as a small group of healthy ones would stand alone without its like; only the
+        `usual` ones, bool [N], count where it is asked which lines a sequence holds.
+        """
         means = _means(rows, table)
         centre = means.mean(0)
-        known, mentions, starts = _mentions(rows)
+        counted = [row for row, counts in zip(rows, usual, strict=True) if counts]
+        known, mentions, starts = _mentions(counted)
         line_centre = table[known].mean(0)
         whitening = _whitening(means - centre)
         points, lines = (means - centre) @ whitening, _unit(table[known] - line_centre)
         holders = _holders(lines, lines, mentions, starts)
-        often = holders >= OFTEN * len(rows)
+        often = holders >= OFTEN * len(counted)
         # Wordings of one statement share its weight: leftovers of masking make many of it.
         wordings = _alike(lines[often], lines[often]).sum(1)
-        absence = _surprise(len(rows) - holders[often], len(rows))
+        absence = _surprise(len(counted) - holders[often], len(counted))
         expected = (absence**2 / wordings).astype(np.float32)
         return cls(centre, whitening, points, line_centre, lines, mentions, starts, lines[often], expected)
 
@@ -97,7 +102,7 @@ class Crowd:
         """
         met, mentions, starts = _mentions(rows)
         lines = _unit(table[met] - self.line_centre)
-        surprise = _surprise(_holders(lines, self.lines, self.mentions, self.starts), len(self.points))
+        surprise = _surprise(_holders(lines, self.lines, self.mentions, self.starts), len(self.starts))
         rare = np.sqrt(np.add.reduceat(surprise[mentions] ** 2, starts))
         there = _alike(lines, self.common)  # [met, C]
         missing = np.empty(len(rows), np.float64)
@@ -135,15 +140,15 @@ def surprise(distances: NDArray[np.float64], scale: NDArray[np.float64]) -> NDAr
 
 
 def held_out(rows: Sequence[Rows], table: Floats, usual: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:
-    """Return the distances [N, 3] of each sequence from the crowd of the `usual` ones in other folds.
+    """Return the distances [N, 3] of each sequence from the crowd of those in other folds.
 
     Not merely from all others: the whitening would have seen it, and new sequences would all come out farther away.
     """
     fold = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
     distances = np.empty((len(rows), 3), np.float64)
     for number in range(FOLDS):
-        inside, others = (np.flatnonzero(which).tolist() for which in (fold == number, usual & (fold != number)))
-        crowd = Crowd.of([rows[member] for member in others], table)
+        inside, others = (np.flatnonzero(which).tolist() for which in (fold == number, fold != number))
+        crowd = Crowd.of([rows[member] for member in others], usual[others], table)
         distances[inside] = crowd.distances([rows[member] for member in inside], table)
     return distances
 

@@ -69,10 +69,14 @@ def test_the_one_matrix_product_equals_expert_by_expert():
         torch.testing.assert_close(mixed[line], expected, atol=1e-5, rtol=1e-4)
 
 
+def gate_of(probabilities: torch.Tensor) -> Gate:
+    return Gate(probabilities, probabilities, probabilities.log())
+
+
 def test_balance_and_entropy_losses_have_their_least_and_most_where_the_papers_say():
-    even = Gate(torch.eye(4), torch.eye(4))
-    collapsed = Gate(torch.eye(4)[[0, 0, 0, 0]], torch.eye(4)[[0, 0, 0, 0]])
-    unsure = Gate(torch.full((4, 4), 0.25), torch.full((4, 4), 0.25))
+    even = gate_of(torch.eye(4))
+    collapsed = gate_of(torch.eye(4)[[0, 0, 0, 0]])
+    unsure = gate_of(torch.full((4, 4), 0.25))
     assert balance_loss(even).item() == pytest.approx(1)
     assert balance_loss(collapsed).item() == pytest.approx(4)
     assert entropy_loss(even).item() == pytest.approx(0)

@@ -33,7 +33,7 @@ def ask(*arguments: str) -> dict[str, Any]:
 
 def test_the_gap_is_measured_and_the_option_that_helps_is_named(worker: None) -> None:
     fill("shop", 1, anomaly_share=0.5)
-    fill("real", 2, min_lines=20, max_lines=20)
+    fill("real", 1, min_lines=20, max_lines=20)  # the same seed: the same teams, who word things alike
     found = ask("--dataset", "shop", "--real", "real")
     assert found["auc"]["lengths"] > 0.95
     assert found["auc"]["language"] < 0.6

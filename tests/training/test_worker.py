@@ -16,7 +16,7 @@ def test_from_generated_logs_to_findings(worker: None, until) -> None:
     from workers.console import perform
 
     def generate(dataset: str, count: int, **options: object) -> None:
-        asked = {"dataset": dataset, "count": count, "seed": count, "options": {"language": "en", **options}}
+        asked = {"dataset": dataset, "count": count, "seed": 1, "options": {"language": "en", **options}}
         perform(job="generate", options=asked)
 
     generate("quiet", 100, anomaly_share=0)

@@ -1,4 +1,7 @@
-"""A scorecard: the version's recipe under every protocol, and what it decides."""
+"""A scorecard: the trials of a version's recipe under every protocol, and what they decide.
+
+Its models become champions, so it comes after the tests that expect the shop's to be the newest.
+"""
 
 from __future__ import annotations
 
