@@ -108,8 +108,8 @@ class SplitSerializer(serializers.ModelSerializer[Split]):
 class GapSerializer(serializers.ModelSerializer[Gap]):
     """How far the dataset, a synthetic one, is from a real one.
 
-    `auc`: telling samples apart, by what (0.5: impossible, null: not told), `limit`: from where it counts, `coverage` of
-    the real lines, `transfer`: figures on real sequences by what was trained on, `options` of the generator that help.
+    `auc`: telling samples apart, by what (0.5: impossible, null: not told), `limit`: from where it counts, `coverage`
+    of real lines, `transfer`: figures on real sequences by what was trained on, `options` of the generator that help.
     """
 
     real_name = serializers.CharField(source="real.name", read_only=True)
