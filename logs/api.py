@@ -106,11 +106,10 @@ class SplitSerializer(serializers.ModelSerializer[Split]):
 
 
 class GapSerializer(serializers.ModelSerializer[Gap]):
-    """How far the dataset, a synthetic one, is from a real one, measured last by `run`.
+    """How far the dataset, a synthetic one, is from a real one.
 
-    `values`: `auc` of telling samples of both apart, by what (0.5: not at all, null: cannot be compared) and `limit`,
-    from which on it counts; `coverage` of the real lines; `transfer`, the figures on real sequences after training on
-    synthetic and on real ones; `options` of the generator that bring an AUC down, the greatest effect first.
+    `auc`: telling samples apart, by what (0.5: impossible, null: not told), `limit`: from where it counts, `coverage`
+    of real lines, `transfer`: figures on real sequences by what was trained on, `options` of the generator that help.
     """
 
     real_name = serializers.CharField(source="real.name", read_only=True)

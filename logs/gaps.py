@@ -66,7 +66,7 @@ def advice(values: Mapping[str, Any]) -> list[str]:
         said.append(text % {**each, "options": options(each["options"]), "group": NAMES[each["group"]]})
     helped = {"all", *(each["group"] for each in values["options"])}
     if left := [str(NAMES[name]) for name in telling if name not in helped]:
-        text = gettext("No option changes this: %(groups)s; import real sequences of your own.")
+        text = gettext("No option helps here: %(groups)s; import real sequences of your own.")
         said.append(text % {"groups": ", ".join(left)})
     return said or [gettext("Only all of it together tells them apart, and no option changes that.")]
 

@@ -45,7 +45,7 @@ other sequence holds, or does not hold."""
 
 @dataclass(frozen=True)
 class Crowd:
-    """What sequences are compared with: N sequences, U of them usual; their K distinct lines, and M mentions of lines."""
+    """What sequences are compared with: N, U of them usual, with their K distinct lines in M mentions."""
 
     centre: Floats  # [D]
     whitening: Floats  # [D, D]

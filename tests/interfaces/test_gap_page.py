@@ -13,7 +13,7 @@ from workers.models import Run
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FIGURES = {"f1": 0.4, "precision": 0.5, "recall": 0.3}
-HELP = {"group": "lengths", "options": {"min_lines": 17, "max_lines": 40}, "before": 0.99, "after": 0.7}
+HELP = {"group": "lengths", "options": {"min_lines": 17, "max_lines": 40}, "before": 0.99, "after": 0.7, "total": 0.3}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def page(client: Any, gap: Gap) -> str:
 def test_the_page_shows_what_gives_it_away_and_what_would_help(browser, gap):
     found = page(browser("viewer"), gap)
     assert "--set max_lines=40 --set min_lines=17 would help most: lengths 0.99 → 0.70" in found
-    assert "No option changes this: wording; import real sequences of your own." in found
+    assert "No option helps here: wording; import real sequences of your own." in found
     assert 'aria-label="What gives it away: all together: 1.00; wording: 1.00; language: 0.50; ' in found
     assert "time gaps: not told" in found
     assert "alike, distinct: 25.0%; alike, as written: 50.0%; equal, distinct: 12.5%; equal, as written: 37.5%" in found
@@ -52,7 +52,7 @@ def test_the_page_shows_what_gives_it_away_and_what_would_help(browser, gap):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"options": []}, "No option changes this: wording, lengths; import"),
+        ({"options": []}, "No option helps here: wording, lengths; import"),
         ({"options": [], "generated": False}, "was not generated here"),
         ({"limit": 1.1}, "Nothing of what was compared"),
         (

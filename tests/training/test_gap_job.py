@@ -39,6 +39,7 @@ def test_the_gap_is_measured_and_the_option_that_helps_is_named(worker: None) ->
     assert found["auc"]["language"] < 0.6
     assert found["options"][0]["options"] == {"min_lines": 20, "max_lines": 20}
     assert found["options"][0]["after"] < 0.7
+    assert found["options"][0]["total"] > 0.05
     assert found["coverage"]["equal"] > 0.3
     assert found["transfer"].keys() == {"synthetic", "real", "guess"}
     assert found["transfer"]["real"]["sequences"] == 60
