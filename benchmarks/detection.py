@@ -125,10 +125,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="", help="a JSONL file, or 'generated' (default: shared HDFS, if present)")
     parser.add_argument("--sequences", type=int, default=1024, help="sequences scored warm (default 1024)")
-    parser.add_argument("--lines", type=int, default=100_000, help="lines of the mix, scored cold (default 100,000)")
+    parser.add_argument(
+        "--lines", type=int, default=20_000, help="lines of the mix, scored cold (default 20,000; the figures: 100,000)"
+    )
     parser.add_argument("--sample", type=int, default=64, help="lines that BERT reads in a round (default 64)")
     parser.add_argument("--train", type=int, default=320, help="sequences the head is trained on first (default 320)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of either path (default 3)")
+    parser.add_argument("--rounds", type=int, default=1, help="turns of either path (default 1; the figures: 3)")
     parser.add_argument("--threads", type=int, default=0, help="of torch (default: its own choice)")
     parser.add_argument("--model", default=BertOptions.model, help="the encoder")
     parser.add_argument("--seed", type=int, default=0)
