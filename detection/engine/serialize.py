@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-FORMAT = 1
+FORMAT = 2  # 2: line inputs and blocks of the small model, three distances of the labels-free one
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 class Unreadable(RuntimeError):
-    """The folder was not written by `save`, by a newer format, or was changed since; the message says which."""
+    """The folder was not written by `save`, is of another format, or was changed since; the message says which."""
 
 
 def save(folder: Path, tensors: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
@@ -35,7 +35,7 @@ def load(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     except (FileNotFoundError, json.JSONDecodeError) as error:
         raise Unreadable(f"{folder.name} holds no {STATE} and {TENSORS} of ours: {error}") from error
     if content["format"] != FORMAT:
-        raise Unreadable(f"{folder.name} has format {content['format']}; this version reads {FORMAT}")
+        raise Unreadable(f"{folder.name} has format {content['format']}, this version reads {FORMAT}: train again")
     if content["sha256"] != found:
         raise Unreadable(f"{TENSORS} in {folder.name} was changed after it was written")
     return load_file(folder / TENSORS), content["state"]
