@@ -22,6 +22,9 @@ from workers.jobs import JobFailed
 if TYPE_CHECKING:
     from detection.engine.floors import Floors
 
+UNTYPED = ("normal", "anomalous")
+"""What stands for the type of a sequence that has none, by its label."""
+
 
 def measure(
     loaded: Loaded,
@@ -50,7 +53,7 @@ def measure(
             scores.append(scored.score)
         if isinstance(loaded.detector, Moe):
             fired.append(loaded.detector.route(batch, loaded.vectors, ctx))  # 32 bytes a sequence
-            types += [sequence.type or "" for sequence in batch]
+            types += [sequence.type or UNTYPED[sequence.label or 0] for sequence in batch]
         if learned is not None:
             judged.append(templates(batch))  # 16 bytes a sequence
         if floors is not None:

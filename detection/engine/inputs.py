@@ -47,8 +47,11 @@ class Inputs:
 
     def __init__(self, history: dict[bytes, tuple[float, float]] | None = None) -> None:
         self.history = history or {}
+        self._forget()
+
+    def _forget(self) -> None:
         self._raw: dict[str, int] = {}
-        self._said: list[tuple[int, int, int]] = []  # of each raw line: level, component, value
+        self._said = np.empty((0, 3), np.int32)  # of each raw line: level, component, value
 
     @classmethod
     def learn(cls, sequences: Iterable[LogSequence]) -> Inputs:
@@ -71,11 +74,10 @@ class Inputs:
     def codes(self, sequences: Sequence[LogSequence]) -> list[Codes]:
         """Return [lines, 4] for each sequence: a number below CODES for each of KINDS, -1 where there is none."""
         if len(self._raw) > LINES:
-            self._raw, self._said = {}, []
+            self._forget()
         lines = list(chain.from_iterable(sequence.entries for sequence in sequences))
         self._read(list(dict.fromkeys(line for line in lines if line not in self._raw)))
-        said = np.array(self._said, np.int32).reshape(-1, 3)
-        flat = said[np.fromiter(map(self._raw.__getitem__, lines), np.int64, len(lines))]
+        flat = self._said[np.fromiter(map(self._raw.__getitem__, lines), np.int64, len(lines))]
         codes = np.full((len(lines), len(KINDS)), -1, np.int32)
         codes[:, 0], codes[:, 3] = flat[:, 0], flat[:, 2]
         ends = list(accumulate((len(sequence.entries) for sequence in sequences), initial=0))
@@ -90,27 +92,26 @@ class Inputs:
         return [codes[start:end] for start, end in pairwise(ends)]
 
     def _read(self, lines: list[str]) -> None:
-        statements: dict[str, tuple[int, int]] = {}
-        for line, masked, values in zip(lines, mask(lines), variables(lines), strict=True):
-            if masked not in statements:
-                level, component, _ = statement.read(masked)
-                digest = blake2b(component.encode(), digest_size=3).digest()
-                statements[masked] = (
-                    LEVELS.index(level) if level else -1,
-                    int.from_bytes(digest) if component else -1,  # needs no table that grows
-                )
-            self._raw[line] = len(self._said)
-            self._said.append((*statements[masked], self._deviation(masked, values)))
+        """Learn new raw lines by heart: what a masked line tells is read once, of a raw one only values with a history."""
+        known: dict[str, tuple[int, int, list[tuple[int, float, float]]]] = {}
+        said = np.empty((len(lines), 3), np.int32)
+        owners, compared = [], []  # of each value: its line; itself, and the median and scale of its place
+        for number, (masked, values) in enumerate(zip(mask(lines), variables(lines), strict=True)):
+            if masked not in known:
+                known[masked] = (*_speaker(masked), self._places(masked, len(values)))
+            said[number, 0], said[number, 1], places = known[masked]
+            for place, median, scale in places:
+                if found := NUMBER.fullmatch(values[place]):
+                    owners.append(number)
+                    compared.append((float(found[1]), median, scale))
+        said[:, 2] = _deviations(len(lines), owners, compared)
+        self._raw.update(zip(lines, range(len(self._raw), len(self._raw) + len(lines)), strict=True))
+        self._said = np.concatenate([self._said, said])
 
-    def _deviation(self, masked: str, values: Sequence[str]) -> int:
-        """Return the bucket of the value that stands out most, high ones first, or -1."""
-        low = high = 0.0
-        for place, value in enumerate(values if self.history else ()):
-            if (number := NUMBER.fullmatch(value)) and (known := self.history.get(_key(masked, place))):
-                deviation = (np.log1p(float(number[1])) - known[0]) / known[1]
-                low, high = min(low, deviation), max(high, deviation)
-        bucket = int(np.searchsorted(DEVIATIONS, high if high >= DEVIATIONS[1] else low, "right"))
-        return -1 if bucket == 1 else bucket
+    def _places(self, masked: str, count: int) -> list[tuple[int, float, float]]:
+        """Return those of a masked line's `count` places that have a history, with its median and scale."""
+        histories = ((place, self.history.get(_key(masked, place))) for place in range(count if self.history else 0))
+        return [(place, *history) for place, history in histories if history]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the history as arrays: keys [K, 16] and numbers [K, 2]."""
@@ -121,6 +122,24 @@ class Inputs:
     def restore(cls, keys: NDArray[np.uint8], values: NDArray[np.float64]) -> Inputs:
         """Take up what `arrays` gave."""
         return cls({key.tobytes(): (float(a), float(b)) for key, (a, b) in zip(keys, values, strict=True)})
+
+
+def _speaker(masked: str) -> tuple[int, int]:
+    """Return the level of a masked line, and a number for the component that speaks; -1 where it names none."""
+    level, component, _ = statement.read(masked)
+    digest = blake2b(component.encode(), digest_size=3).digest()  # needs no table that grows
+    return LEVELS.index(level) if level else -1, int.from_bytes(digest) if component else -1
+
+
+def _deviations(count: int, owners: Sequence[int], compared: Sequence[tuple[float, float, float]]) -> NDArray[np.int32]:
+    """Return for each of `count` lines the bucket of the value that stands out most, high ones first, or -1."""
+    values, medians, scales = np.array(compared).reshape(-1, 3).T
+    deviations = (np.log1p(values) - medians) / scales
+    low, high, at = np.zeros(count), np.zeros(count), np.array(owners, np.int64)
+    np.minimum.at(low, at, deviations)
+    np.maximum.at(high, at, deviations)
+    buckets = np.searchsorted(DEVIATIONS, np.where(high >= DEVIATIONS[1], high, low), "right")
+    return np.where(buckets == 1, -1, buckets).astype(np.int32)
 
 
 def _key(masked: str, place: int) -> bytes:
