@@ -92,7 +92,7 @@ class Inputs:
         return [codes[start:end] for start, end in pairwise(ends)]
 
     def _read(self, lines: list[str]) -> None:
-        """Learn new raw lines by heart; what a masked line tells is read once, values only where they have a history."""
+        """Learn raw lines by heart; what a masked line tells is read once, values only where they have a history."""
         known: dict[str, tuple[int, int, list[tuple[int, float, float]]]] = {}
         said = np.empty((len(lines), 3), np.int32)
         owners, compared = [], []  # of each value: its line; itself, and the median and scale of its place
