@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
+from math import fsum
 
 Stratum = tuple[int, str | None]
 """A label and a type, or a label with all its types (None)."""
@@ -66,7 +67,7 @@ class _Part:
 
     def cost(self, content: Mapping[Stratum, int]) -> float:
         """Return by how much the distance grows: ((have + n - want)² - (have - want)²) / want, summed."""
-        return sum(
+        return fsum(  # the same whatever the order, or a tie would fall by how the members were sorted
             count * (2 * (self.have[stratum] - self.want[stratum]) + count) / self.want[stratum]
             for stratum, count in content.items()
         )
@@ -78,11 +79,10 @@ class _Part:
 
 def _needy(parts: Mapping[str, _Part], content: Mapping[Stratum, int], left: Mapping[int, int]) -> list[str]:
     """Return the parts that would stay without a label of this group if it went elsewhere."""
-    for stratum in content:
-        if stratum[1] is None:
-            without = [name for name, part in parts.items() if name and not part.have[stratum]]
-            if without and left[stratum[0]] <= len(without):
-                return without
+    for label in sorted(label for label, kind in content if kind is None):
+        without = [name for name, part in parts.items() if name and not part.have[label, None]]
+        if without and left[label] <= len(without):
+            return without
     return []
 
 
