@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -95,7 +96,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
         shown = lines(row)
         suspects = sorted((line for line in shown if line.weight > 0), key=lambda line: -line.weight)[:SUSPECTS]
         return {
-            "meta": facts(row.score.sequence.meta),
+            "meta": facts(told(row.score.sequence.meta)),
             "score": row.score,
             "sequence": row.score.sequence,
             "scan": row.score.scan,
@@ -128,6 +129,14 @@ class FindingAdmin(ProjectAdmin[Finding]):
         waiting = waiting.exclude(pk=finding.pk).order_by("-pk")
         following = waiting.filter(pk__lt=finding.pk).first() or waiting.first()
         return self.address(following) if following else None
+
+
+def told(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what came with a sequence; its root cause counts lines from 0, and here from 1 as the page does."""
+    roots = meta.get("root_cause")
+    if not isinstance(roots, list) or not all(isinstance(line, int) for line in roots):
+        return meta
+    return {**meta, "root_cause": [line + 1 for line in roots]}
 
 
 def doubt(finding: Finding) -> Score | None:

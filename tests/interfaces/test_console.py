@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 
@@ -79,6 +81,15 @@ def test_rows_cannot_be_edited_added_or_deleted_even_by_root(browser, ours, name
     client.post(f"/admin/{name}/{row.pk}/change/", {"project": "stolen"})
     row.refresh_from_db()
     assert row.project == "ours"
+
+
+def test_a_root_cause_is_named_by_the_numbers_that_stand_beside_the_lines(browser, ours):
+    sequence, client = ours.finding.score.sequence, browser("viewer")
+    for given, shown in (([0, 2], "1, 3"), (["db"], "db")):
+        sequence.meta = {"root_cause": given}
+        sequence.save(update_fields=["meta"])
+        html = page(client, f"analysis/finding/{ours.finding.pk}/change/")
+        assert shown in re.sub(r"\s+", " ", html).split("root_cause")[1][:300]
 
 
 def test_a_finding_leads_to_the_next_open_one(browser, ours):
