@@ -7,28 +7,30 @@ from the training app.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from detection.engine import calibrate, metrics, serialize
+from detection.engine import calibrate, memory, metrics, progress
 from detection.engine.config import MoEConfig, Training
 from detection.engine.data import Batch, Lines, LogSequenceDataset, pad, windows
 from detection.engine.device import device, native_bf16
-from detection.engine.moe import EncoderWithMoE, balance_loss, entropy_loss, z_loss
+from detection.engine.moe import LINES_AT_ONCE, EncoderWithMoE, balance_loss, entropy_loss, z_loss
+from detection.engine.progress import Progress
+from detection.engine.tuning import Tuning
 from duolog.plugins.types import Context, Vectors
 
+T = TypeVar("T")
+Look = Callable[[Tensor], Tensor]
+"""From indices of rows to rows [rows, D] of the vector table."""
 SAVE_SECONDS = 10.0
-"""Least time between two checkpoints, about 30 MB each."""
-LINES_AT_ONCE = 8192
-"""Lines, padding included, that are scored in one go: fills two cores, and bounds memory whatever the lengths."""
+"""Least time between two checkpoints, about 30 MB each; six times that with an encoder, about 300 MB."""
 
 
 def train(
@@ -38,86 +40,131 @@ def train(
     validation: tuple[Sequence[Lines], NDArray[np.int64]],
     vectors: Vectors,
     ctx: Context,
+    encoder: Tuning | None = None,
 ) -> None:
-    """Train `model` in place, resuming from the newest checkpoint of `ctx`.
+    """Train `model` in place, resuming from the newest checkpoint of `ctx`; in stage two `encoder` as well.
 
     A resumed training ends with the weights of an uninterrupted one: the order of batches depends on seed and epoch
     only, and nothing else is random.
     """
     table = torch.from_numpy(vectors).to(device())
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-    )
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    if encoder:
+        groups.append({"params": encoder.parameters(), "lr": options.encoder_learning_rate})
+    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
+    parameters = [parameter for group in groups for parameter in group["params"]]
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
     share = float(data.labels.mean())
     weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
-    at, saved_at, per_epoch = _restore(model, optimizer, ctx), time.monotonic(), data.steps(options.batch)
+    at, saved_at, per_epoch = (
+        progress.restore(model, encoder, optimizer, ctx),
+        time.monotonic(),
+        data.steps(options.batch),
+    )
     while at.epoch < 2 * options.epochs:
-        model.gate(at.epoch >= options.epochs)
+        second = at.epoch >= options.epochs
+        model.gate(second)
+        look = encoder if encoder and second else table.__getitem__
         ctx.stage(f"train {at.epoch + 1}/{2 * options.epochs}", per_epoch)
         ctx.advance(at.batch)
         for batch in data.batches(options.batch, (options.seed, at.epoch), at.batch):
-            loss = _learn(model, table, batch, weight, options)
+            loss = _learn(model, look, batch, weight, options, parameters, at, ctx)
             at.step, at.batch = at.step + 1, at.batch + 1
             stepped = at.batch % options.accumulate == 0 or at.batch == per_epoch
             if stepped:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
             ctx.advance()
             if at.step % 10 == 0:
                 ctx.metric("loss", loss.item(), at.step)
-            due = stepped and time.monotonic() - saved_at > SAVE_SECONDS
-            ctx.checkpoint(at.step, partial(_save, model, optimizer, at) if due else None)
+            due = stepped and time.monotonic() - saved_at > SAVE_SECONDS * (6 if encoder else 1)
+            ctx.checkpoint(at.step, partial(progress.save, model, encoder, optimizer, at) if due else None)
             saved_at = time.monotonic() if due else saved_at
-        found = _validate(model, validation, table, ctx, at.step)
-        _next_epoch(model, at, found, options)
+        now = encoder.fill(vectors, validation[0]) if encoder and second and len(validation[0]) else vectors
+        found = _validate(model, validation, now, ctx, at.step)
+        _next_epoch(model, encoder, at, found, options)
 
 
-@dataclass
-class _Progress:
-    """Where a training stands: `step` batches in all, `batch` of them in `epoch`; the best of its stage so far."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    best: float = -1.0
-    waited: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-
-def _next_epoch(model: EncoderWithMoE, at: _Progress, found: float | None, options: Training) -> None:
+def _next_epoch(
+    model: EncoderWithMoE, encoder: Tuning | None, at: Progress, found: float | None, options: Training
+) -> None:
     """Go on; with a patience, keep the best weights of a stage, and leave it when they do not get better."""
     at.epoch, at.batch = at.epoch + 1, 0
     if not options.patience or found is None:
         return
     if found > at.best:
         at.best, at.waited = found, 0
-        at.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        at.weights = {name: tensor.clone() for name, tensor in progress.state(model, encoder).items()}
     else:
         at.waited += 1
     end = options.epochs if at.epoch <= options.epochs else 2 * options.epochs  # of this stage
     if at.waited >= options.patience or at.epoch == end:
-        model.load_state_dict(at.weights)
+        progress.put(model, encoder, at.weights)
         at.epoch, at.best, at.waited, at.weights = end, -1.0, 0, {}
 
 
-def _learn(model: EncoderWithMoE, table: Tensor, batch: Batch, weight: Tensor, options: Training) -> Tensor:
-    """Add the gradients of a batch to those that are there; return its loss."""
+def _learn(
+    model: EncoderWithMoE,
+    look: Look,
+    batch: Batch,
+    weight: Tensor,
+    options: Training,
+    parameters: list[nn.Parameter],
+    at: Progress,
+    ctx: Context,
+) -> Tensor:
+    """Add the gradients of a batch to those that are there; return its loss. Out of memory, it shrinks once.
+
+    In parts the loss is the same; only the routing losses are then means over smaller batches.
+    """
+    whole = torch.zeros((), device=weight.device)
+    pieces = list(memory.split(batch, at.parts)) if at.parts > 1 else [batch]
+    while pieces:
+        part = len(pieces[0].labels) / len(batch.labels)
+        try:
+            loss, gradients = _gradients(model, look, pieces[0], weight, options, part / options.accumulate, parameters)
+        except torch.OutOfMemoryError:
+            if at.parts > 1 or len(batch.labels) == 1:
+                raise
+            loss = None
+        if loss is None:  # nothing of it has been added yet
+            at.parts = memory.SHRINK
+            memory.release(ctx)
+            pieces = list(memory.split(batch, at.parts))
+            continue
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if gradient is not None:
+                parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        whole += part * loss
+        pieces = pieces[1:]
+    return whole
+
+
+def _gradients(
+    model: EncoderWithMoE,
+    look: Look,
+    batch: Batch,
+    weight: Tensor,
+    options: Training,
+    share: float,
+    parameters: list[nn.Parameter],
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    """Return the loss of a batch, and the gradients of `share` of it."""
     model.train()
-    where = table.device
+    where = weight.device
     lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
     used, lines = distinct(lines)
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
-        logits, gates = model(table[used], lines)
+        logits, gates = model(look(used), lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
     loss = sequence_loss(logits, labels, weight, options)
     total = loss
     for gate in gates if model.blocks[0].moe.gated else ():
         routing = options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
         total = total + (routing + options.router_z * z_loss(gate)) / len(gates)
-    (total / options.accumulate).backward()
-    return loss.detach()
+    # Not `backward`: where memory ends on its way, it has added a part of the gradients already.
+    return loss.detach(), torch.autograd.grad(total * share, parameters, allow_unused=True)
 
 
 def sequence_loss(logits: Tensor, labels: Tensor, weight: Tensor, options: Training) -> Tensor:
@@ -162,8 +209,8 @@ def _logits(
 ) -> NDArray[np.float64]:
     model.eval()
     logits = np.empty(len(parts), np.float64)
-    for members, used, lines in _in_batches(parts, table, ctx):
-        logits[members] = model(used.to(where), lines.to(where))[0].double().cpu().numpy()
+    for members, found in in_batches(model, parts, table, ctx, lambda used, lines: model(used, lines)[0]):
+        logits[members] = found.double().cpu().numpy()
     return logits
 
 
@@ -175,13 +222,11 @@ def route(model: EncoderWithMoE, lines: Sequence[Lines], vectors: Vectors, ctx: 
     lines uses no expert.
     """
     model.eval()
-    where = next(model.parameters()).device
     owner = [number for number, line in enumerate(lines) for _ in windows(line, model.config.window)]
     parts = [part for line in lines for part in windows(line, model.config.window)]
     total = np.zeros((len(lines), model.config.depth * model.config.experts))
     counts = np.zeros(len(lines))
-    for members, used, padded in _in_batches(parts, torch.from_numpy(vectors), ctx):
-        _, gates = model(used.to(where), padded.to(where))
+    for members, (_, gates) in in_batches(model, parts, torch.from_numpy(vectors), ctx, model):
         weights = torch.cat([gate.weights for gate in gates], -1).double().cpu().numpy()  # [N, B·E]
         whose = np.repeat([owner[member] for member in members], [len(parts[member]) for member in members])
         np.add.at(total, whose, weights)
@@ -189,24 +234,39 @@ def route(model: EncoderWithMoE, lines: Sequence[Lines], vectors: Vectors, ctx: 
     return total / np.maximum(counts, 1)[:, None]
 
 
-def _in_batches(parts: Sequence[Lines], table: Tensor, ctx: Context) -> Iterator[tuple[list[int], Tensor, Tensor]]:
-    """Yield which windows of like length go together, the rows of the table that they use, and themselves, padded."""
+def in_batches(
+    model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, ctx: Context, forward: Callable[[Tensor, Tensor], T]
+) -> Iterator[tuple[list[int], T]]:
+    """Yield which windows of like length went together, and what `forward` makes of their rows of `table` and of them.
+
+    Where the device is out of memory the batches of this model shrink once (`detection.engine.memory`).
+    """
     order = sorted(range(len(parts)), key=lambda position: len(parts[position]))
-    start = 0
+    where, start = next(model.parameters()).device, 0
     while start < len(order):
         ctx.checkpoint()
-        size = max(1, LINES_AT_ONCE // len(parts[order[start]]))
+        size = max(1, model.at_once // len(parts[order[start]]))
         members = order[start : start + size]
-        members = members[: max(1, LINES_AT_ONCE // len(parts[members[-1]]))]
+        members = members[: max(1, model.at_once // len(parts[members[-1]]))]
         used, lines = distinct(pad([parts[position] for position in members]))
-        yield members, table[used], lines
+        found = None
+        try:
+            found = forward(table[used].to(where), lines.to(where))
+        except torch.OutOfMemoryError:
+            if model.at_once < LINES_AT_ONCE or len(members) == 1:
+                raise
+        if found is None:
+            model.at_once //= memory.SHRINK
+            memory.release(ctx)
+            continue
+        yield members, found
         start += len(members)
 
 
 def _validate(
     model: EncoderWithMoE,
     validation: tuple[Sequence[Lines], NDArray[np.int64]],
-    table: Tensor,
+    vectors: Vectors,
     ctx: Context,
     step: int,
 ) -> float | None:
@@ -214,39 +274,11 @@ def _validate(
     rows, labels = validation
     if not len(labels):
         return None
-    scores = score(model, rows, table.cpu().numpy(), ctx)
+    scores = score(model, rows, vectors, ctx)
     found = metrics.evaluate(labels, scores, calibrate.best_f1(labels, scores))
     for name in ("f1", "precision", "recall", "pr_auc"):
         ctx.metric(f"validation_{name}", found[name], step)
     return found["pr_auc"]
-
-
-def _save(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, at: _Progress, folder: Path) -> None:
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"best.{name}": tensor for name, tensor in at.weights.items()}
-    for number, slot in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in slot.items()}
-    state = {name: getattr(at, name) for name in ("step", "epoch", "batch", "best", "waited")}
-    serialize.save(folder, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, state)
-
-
-def _restore(model: EncoderWithMoE, optimizer: torch.optim.Optimizer, ctx: Context) -> _Progress:
-    """Take up the newest checkpoint; return where it stands."""
-    if (kept := ctx.resume()) is None:
-        return _Progress()
-    arrays, state = serialize.load(kept[1])
-    weights: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}}
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, array in arrays.items():
-        kind, _, rest = name.partition(".")
-        if kind in weights:
-            weights[kind][rest] = torch.from_numpy(array)
-        else:
-            number, _, slot = rest.partition(".")
-            slots.setdefault(int(number), {})[slot] = torch.from_numpy(array)
-    model.load_state_dict(weights["model"])
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return _Progress(**state, weights=weights["best"])
 
 
 def build(config: MoEConfig, dim: int, seed: int) -> EncoderWithMoE:
