@@ -15,22 +15,27 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from detection.engine import calibrate, memory, metrics, progress
 from detection.engine.config import MoEConfig, Training
 from detection.engine.data import Batch, Lines, LogSequenceDataset, pad, windows
 from detection.engine.device import device, native_bf16
 from detection.engine.moe import LINES_AT_ONCE, EncoderWithMoE, balance_loss, entropy_loss, z_loss
-from detection.engine.progress import Progress
+from detection.engine.progress import Learner, Progress
 from detection.engine.tuning import Tuning
 from duolog.plugins.types import Context, Vectors
 
 T = TypeVar("T")
 Look = Callable[[Tensor], Tensor]
 """From indices of rows to rows [rows, D] of the vector table."""
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 SAVE_SECONDS = 10.0
-"""Least time between two checkpoints, about 30 MB each; six times that with an encoder, about 300 MB."""
+"""Least time between two checkpoints, about 40 MB each; six times that with an encoder, about 400 MB."""
+DECAY = 0.995
+"""Of the average of the weights; lower in the first steps, which would else never be forgotten."""
 
 
 def train(
@@ -44,86 +49,89 @@ def train(
 ) -> None:
     """Train `model` in place, resuming from the newest checkpoint of `ctx`; in stage two `encoder` as well.
 
-    A resumed training ends with the weights of an uninterrupted one: the order of batches depends on seed and epoch
-    only, and nothing else is random.
+    It ends with the moving average of its weights, which generalises better than the last of them (Polyak and Juditsky
+    1992; Izmailov et al. 2018, arXiv:1803.05407), and it is the average that is validated. A resumed training ends with
+    the weights of an uninterrupted one: the order of batches depends on seed and epoch only, and nothing else is
+    random.
     """
     table = torch.from_numpy(vectors).to(device())
+    learner = Learner(model, encoder)
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if encoder:
-        groups.append({"params": encoder.parameters(), "lr": options.encoder_learning_rate})
+        groups.append({"params": list(learner.encoder), "lr": options.encoder_learning_rate})
     optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
-    parameters = [parameter for group in groups for parameter in group["params"]]
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
     share = float(data.labels.mean())
     weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
-    at, saved_at, per_epoch = (
-        progress.restore(model, encoder, optimizer, ctx),
-        time.monotonic(),
-        data.steps(options.batch),
-    )
+    average = AveragedModel(learner, multi_avg_fn=_blend)
+    averaged: Learner = average.module  # type: ignore[assignment]
+    at = progress.restore(learner, average, optimizer, ctx)
+    saved_at, per_epoch = time.monotonic(), data.steps(options.batch)
     while at.epoch < 2 * options.epochs:
         second = at.epoch >= options.epochs
-        model.gate(second)
+        for each in (learner, averaged):
+            each.model.gate(second)
         look = encoder if encoder and second else table.__getitem__
         ctx.stage(f"train {at.epoch + 1}/{2 * options.epochs}", per_epoch)
         ctx.advance(at.batch)
         for batch in data.batches(options.batch, (options.seed, at.epoch), at.batch):
-            loss = _learn(model, look, batch, weight, options, parameters, at, ctx)
+            loss = _learn(learner, look, batch, weight, options, at, ctx)
             at.step, at.batch = at.step + 1, at.batch + 1
             stepped = at.batch % options.accumulate == 0 or at.batch == per_epoch
             if stepped:
-                torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+                torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
+                average.update_parameters(learner)
             ctx.advance()
             if at.step % 10 == 0:
                 ctx.metric("loss", loss.item(), at.step)
             due = stepped and time.monotonic() - saved_at > SAVE_SECONDS * (6 if encoder else 1)
-            ctx.checkpoint(at.step, partial(progress.save, model, encoder, optimizer, at) if due else None)
+            ctx.checkpoint(at.step, partial(progress.save, learner, average, optimizer, at) if due else None)
             saved_at = time.monotonic() if due else saved_at
-        now = encoder.fill(vectors, validation[0]) if encoder and second and len(validation[0]) else vectors
-        found = _validate(model, validation, now, ctx, at.step)
-        _next_epoch(model, encoder, at, found, options)
+        seen, now = validation[0], vectors
+        if encoder and second and len(seen):
+            now = encoder.fill(vectors, seen, averaged.encoder)
+        found = _validate(averaged.model, validation, now, ctx, at.step)
+        _next_epoch(learner, averaged, at, found, options)
+    learner.load_state_dict(averaged.state_dict())
 
 
-def _next_epoch(
-    model: EncoderWithMoE, encoder: Tuning | None, at: Progress, found: float | None, options: Training
-) -> None:
+def _blend(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+    """Move the average by one step."""
+    torch._foreach_lerp_(averaged, current, 1 - min(DECAY, (1 + int(count)) / (10 + int(count))))
+
+
+def _next_epoch(learner: Learner, averaged: Learner, at: Progress, found: float | None, options: Training) -> None:
     """Go on; with a patience, keep the best weights of a stage, and leave it when they do not get better."""
     at.epoch, at.batch = at.epoch + 1, 0
     if not options.patience or found is None:
         return
     if found > at.best:
         at.best, at.waited = found, 0
-        at.weights = {name: tensor.clone() for name, tensor in progress.state(model, encoder).items()}
+        at.weights = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
     else:
         at.waited += 1
     end = options.epochs if at.epoch <= options.epochs else 2 * options.epochs  # of this stage
     if at.waited >= options.patience or at.epoch == end:
-        progress.put(model, encoder, at.weights)
+        for each in (learner, averaged):
+            each.load_state_dict(at.weights)
         at.epoch, at.best, at.waited, at.weights = end, -1.0, 0, {}
 
 
 def _learn(
-    model: EncoderWithMoE,
-    look: Look,
-    batch: Batch,
-    weight: Tensor,
-    options: Training,
-    parameters: list[nn.Parameter],
-    at: Progress,
-    ctx: Context,
+    learner: Learner, look: Look, batch: Batch, weight: Tensor, options: Training, at: Progress, ctx: Context
 ) -> Tensor:
     """Add the gradients of a batch to those that are there; return its loss. Out of memory, it shrinks once.
 
     In parts the loss is the same; only the routing losses are then means over smaller batches.
     """
-    whole = torch.zeros((), device=weight.device)
+    whole, parameters = torch.zeros((), device=weight.device), list(learner.parameters())
     pieces = list(memory.split(batch, at.parts)) if at.parts > 1 else [batch]
     while pieces:
         part = len(pieces[0].labels) / len(batch.labels)
         try:
-            loss, gradients = _gradients(model, look, pieces[0], weight, options, part / options.accumulate, parameters)
+            loss, gradients = _gradients(learner, look, pieces[0], weight, options, part / options.accumulate)
         except torch.OutOfMemoryError:
             if at.parts > 1 or len(batch.labels) == 1:
                 raise
@@ -142,16 +150,10 @@ def _learn(
 
 
 def _gradients(
-    model: EncoderWithMoE,
-    look: Look,
-    batch: Batch,
-    weight: Tensor,
-    options: Training,
-    share: float,
-    parameters: list[nn.Parameter],
+    learner: Learner, look: Look, batch: Batch, weight: Tensor, options: Training, share: float
 ) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """Return the loss of a batch, and the gradients of `share` of it."""
-    model.train()
+    model = learner.model.train()
     where = weight.device
     lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
     used, lines = distinct(lines)
@@ -164,7 +166,7 @@ def _gradients(
         routing = options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
         total = total + (routing + options.router_z * z_loss(gate)) / len(gates)
     # Not `backward`: where memory ends on its way, it has added a part of the gradients already.
-    return loss.detach(), torch.autograd.grad(total * share, parameters, allow_unused=True)
+    return loss.detach(), torch.autograd.grad(total * share, list(learner.parameters()), allow_unused=True)
 
 
 def sequence_loss(logits: Tensor, labels: Tensor, weight: Tensor, options: Training) -> Tensor:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from detection.engine import serialize
 from detection.engine.moe import EncoderWithMoE
-from detection.engine.tuning import PREFIX, Tuning
+from detection.engine.tuning import Tuning
 from duolog.plugins.types import Context
 
 
@@ -30,23 +31,20 @@ class Progress:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
 
-def state(model: EncoderWithMoE, encoder: Tuning | None) -> dict[str, Tensor]:
-    """Return all weights that learn, by name."""
-    return model.state_dict() | (encoder.state() if encoder else {})
+class Learner(nn.Module):
+    """All that learns: the small model and, if it is trained too, what of the encoder asks for gradients."""
 
-
-def put(model: EncoderWithMoE, encoder: Tuning | None, weights: dict[str, Tensor]) -> None:
-    """Take up what `state` gave."""
-    if encoder:
-        encoder.restore(weights)
-    model.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith(PREFIX)})
+    def __init__(self, model: EncoderWithMoE, encoder: Tuning | None) -> None:
+        super().__init__()
+        self.model, self.encoder = model, nn.ParameterList(encoder.parameters() if encoder else [])
 
 
 def save(
-    model: EncoderWithMoE, encoder: Tuning | None, optimizer: torch.optim.Optimizer, at: Progress, folder: Path
+    learner: Learner, average: AveragedModel, optimizer: torch.optim.Optimizer, at: Progress, folder: Path
 ) -> None:
-    """Write weights, the best so far, moments of the optimizer and where the training stands."""
-    tensors = {f"model.{name}": tensor for name, tensor in state(model, encoder).items()}
+    """Write weights, their average, the best so far, moments of the optimizer and where the training stands."""
+    tensors = {f"model.{name}": tensor for name, tensor in learner.state_dict().items()}
+    tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in at.weights.items()}
     for number, slot in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in slot.items()}
@@ -54,12 +52,12 @@ def save(
     serialize.save(folder, {name: tensor.cpu().numpy() for name, tensor in tensors.items()}, stands)
 
 
-def restore(model: EncoderWithMoE, encoder: Tuning | None, optimizer: torch.optim.Optimizer, ctx: Context) -> Progress:
+def restore(learner: Learner, average: AveragedModel, optimizer: torch.optim.Optimizer, ctx: Context) -> Progress:
     """Take up the newest checkpoint; return where it stands."""
     if (kept := ctx.resume()) is None:
         return Progress()
     arrays, stands = serialize.load(kept[1])
-    weights: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}}
+    weights: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "best": {}}
     slots: dict[int, dict[str, Tensor]] = {}
     for name, array in arrays.items():
         kind, _, rest = name.partition(".")
@@ -68,6 +66,7 @@ def restore(model: EncoderWithMoE, encoder: Tuning | None, optimizer: torch.opti
         else:
             number, _, slot = rest.partition(".")
             slots.setdefault(int(number), {})[slot] = torch.from_numpy(array)
-    put(model, encoder, weights["model"])
+    learner.load_state_dict(weights["model"])
+    average.load_state_dict(weights["average"])
     optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
     return Progress(**stands, weights=weights["best"])

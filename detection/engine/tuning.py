@@ -13,7 +13,7 @@ checkpointing, Chen et al. 2016, arXiv:1604.06174), so at any time those of one 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from duolog.plugins.types import Vectors
 AT_ONCE = 32
 """Lines that are encoded in one go."""
 PREFIX = "encoder."
-"""Marks the encoder's tensors among those of a version or a checkpoint."""
+"""Marks the encoder's tensors among those of a version."""
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -87,25 +87,20 @@ class Tuning:
         """Return [len(rows), D] for indices of rows."""
         return _encode(self.module, [self._lines[row] for row in rows.tolist()])
 
-    def fill(self, table: Vectors, rows: Sequence[Lines]) -> Vectors:
-        """Return `table` [R, D] with the vectors as they are now for the rows that sequences use."""
+    @torch.no_grad()
+    def fill(self, table: Vectors, rows: Sequence[Lines], weights: Iterable[Tensor]) -> Vectors:
+        """Return `table` [R, D] where the rows in use have the vectors that `weights` give, not the present ones."""
         used = np.unique(np.concatenate([row[:, 0] for row in rows]))
-        table = table.copy()
-        with torch.inference_mode():
-            table[used] = self(torch.from_numpy(used)).float().cpu().numpy()
+        table, own = table.copy(), list[Tensor](self.parameters())
+        present = [parameter.clone() for parameter in own]
+        torch._foreach_copy_(own, list(weights))
+        table[used] = self(torch.from_numpy(used)).float().cpu().numpy()
+        torch._foreach_copy_(own, present)
         return table
 
     def parameters(self) -> list[nn.Parameter]:
         """Return what learns."""
         return [parameter for _, parameter in _learning(self.module)]
-
-    def state(self) -> dict[str, Tensor]:
-        """Return the weights that learn, by name with PREFIX."""
-        return {PREFIX + name: parameter.detach() for name, parameter in _learning(self.module)}
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Take up what `state` gave; what else is in it is left alone."""
-        _fill(self.module, {name.removeprefix(PREFIX): each for name, each in state.items() if name.startswith(PREFIX)})
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """Return the weights that learn, by name."""

@@ -145,6 +145,14 @@ def test_the_curves_show_loss_and_validation(data, vectors, tmp_path):
     assert len(watched.metrics["validation_f1"]) == 2 * OPTIONS.epochs
 
 
+def test_the_last_of_the_curves_tells_of_the_model_that_comes_out(data, vectors, tmp_path):
+    """The average of the weights is validated, and it is what scores: not the last weights."""
+    watched, detector = Watched(tmp_path), Moe(replace(OPTIONS, epochs=1))
+    threshold = detector.fit(data[0], data[1], vectors, watched)
+    found = evaluate([s.label for s in data[1]], detector.score(data[1], vectors, NullContext()), threshold)
+    assert watched.metrics["validation_pr_auc"][-1] == pytest.approx(found["pr_auc"])
+
+
 def test_a_saved_detector_scores_the_same(data, vectors, trained, tmp_path):
     trained[0].save(tmp_path)
     loaded = Moe()
