@@ -104,11 +104,15 @@ class ThresholdChangeSerializer(serializers.ModelSerializer[ThresholdChange]):
 
 
 class PlotsSerializer(serializers.Serializer[Any]):
-    """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves."""
+    """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves.
+
+    `learning` holds by dataset what the version's recipe reaches with none, few and all labels.
+    """
 
     parts = serializers.JSONField()
     false_alarms: Any = serializers.ListField(child=serializers.DictField())
     training: Any = serializers.DictField(child=serializers.ListField())
+    learning = serializers.JSONField()
     thresholds = ThresholdChangeSerializer(many=True)
 
 
@@ -179,7 +183,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
 class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Model versions, newest first."""
 
-    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "reference")
+    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "learning", "reference")
     serializer_class = ModelVersionSerializer
     filterset_fields = {
         "project": ["exact"],
@@ -227,6 +231,7 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
             "parts": version.plots,
             "false_alarms": charts.promises(version),
             "training": training,
+            "learning": version.learning,
             "thresholds": version.thresholds.select_related("set_by"),
         }
         return Response(PlotsSerializer(found).data)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,8 +25,15 @@ from detection.engine.device import device, native_bf16
 from detection.engine.moe import EncoderWithMoE, balance_loss, entropy_loss, z_loss
 from duolog.plugins.types import Context, Vectors
 
+Features = NDArray[np.float32]
+Validation = tuple[Sequence[Lines], NDArray[np.int64], Features]
+"""Lines, labels and features (`detection.engine.familiar`) of the validation part."""
 SAVE_SECONDS = 10.0
 """Least time between two checkpoints, about 30 MB each."""
+STEPS = 25
+"""Least steps of a stage: with few sequences it takes more epochs than the options say."""
+FASTER = 100
+"""How many times faster the three weights of the labels-free features learn: they have a long way to go."""
 LINES_AT_ONCE = 8192
 """Lines, padding included, that are scored in one go: fills two cores, and bounds memory whatever the lengths."""
 
@@ -35,7 +42,7 @@ def train(
     model: EncoderWithMoE,
     options: Training,
     data: LogSequenceDataset,
-    validation: tuple[Sequence[Lines], NDArray[np.int64]],
+    validation: Validation,
     vectors: Vectors,
     ctx: Context,
 ) -> None:
@@ -45,9 +52,8 @@ def train(
     only, and nothing else is random.
     """
     table = torch.from_numpy(vectors).to(device())
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay, fused=True
-    )
+    options = replace(options, epochs=max(options.epochs, -(-STEPS // data.steps(options.batch))))
+    optimizer = _optimizer(model, options)
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
     share = float(data.labels.mean())
     weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
@@ -72,6 +78,14 @@ def train(
             saved_at = time.monotonic() if due else saved_at
         found = _validate(model, validation, table, ctx, at.step)
         _next_epoch(model, at, found, options)
+
+
+def _optimizer(model: EncoderWithMoE, options: Training) -> torch.optim.Optimizer:
+    own = list(model.familiar.parameters())
+    others = [weight for name, weight in model.named_parameters() if not name.startswith("familiar.")]
+    faster = {"params": own, "lr": FASTER * options.learning_rate, "weight_decay": 0.0}
+    rates = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
+    return torch.optim.AdamW([{"params": others}, faster], fused=True, **rates)
 
 
 @dataclass
@@ -111,6 +125,7 @@ def _learn(model: EncoderWithMoE, table: Tensor, batch: Batch, weight: Tensor, o
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
         logits, gates = model(table[used], lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
+    logits = logits + model.familiar(batch.features.to(where)).squeeze(-1)
     loss = sequence_loss(logits, labels, weight, options)
     total = loss
     for gate in gates if model.blocks[0].moe.gated else ():
@@ -137,8 +152,19 @@ def distinct(lines: Tensor) -> tuple[Tensor, Tensor]:
     return used, torch.cat([index.masked_scatter(mask, inverse).unsqueeze(-1), lines[..., 1:]], -1)
 
 
-def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
-    """Return one probability a sequence; equal windows are computed once, and no lines score 0."""
+def score(
+    model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context, features: Features | None = None
+) -> NDArray[np.float64]:
+    """Return one probability a sequence; no lines score 0.
+
+    `features` [S, 3] are those of `detection.engine.familiar`, if the model knows them.
+    """
+    told = logits(model, rows, vectors, ctx)
+    return 1 / (1 + np.exp(-(told if features is None else told + familiar(model, features))))
+
+
+def logits(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
+    """Return what the lines say, without `familiar`: one logit a sequence; equal windows are computed once."""
     where = next(model.parameters()).device
     parts: dict[bytes, int] = {}
     owners: list[list[int]] = []
@@ -151,9 +177,17 @@ def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: C
                 distinct_windows.append(part)
             mine.append(position)
         owners.append(mine)
-    logits = _logits(model, distinct_windows, torch.from_numpy(vectors), where, ctx)
-    best = np.array([max((logits[part] for part in mine), default=-np.inf) for mine in owners], np.float64)
-    return 1 / (1 + np.exp(-best))
+    said = _logits(model, distinct_windows, torch.from_numpy(vectors), where, ctx)
+    return np.array([max((said[part] for part in mine), default=-np.inf) for mine in owners], np.float64)
+
+
+@torch.inference_mode()
+def familiar(model: EncoderWithMoE, features: Features) -> NDArray[np.float64]:
+    """Return what `features` [S, 3] say, one logit a sequence."""
+    # Not a matrix product: its last bit could depend on how many sequences are scored together.
+    told = torch.from_numpy(features).to(model.familiar.weight.device) * model.familiar.weight
+    found: NDArray[np.float64] = (told.sum(1) + model.familiar.bias).double().cpu().numpy()
+    return found
 
 
 @torch.inference_mode()
@@ -161,10 +195,10 @@ def _logits(
     model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, where: torch.device, ctx: Context
 ) -> NDArray[np.float64]:
     model.eval()
-    logits = np.empty(len(parts), np.float64)
+    found = np.empty(len(parts), np.float64)
     for members, used, lines in _in_batches(parts, table, ctx):
-        logits[members] = model(used.to(where), lines.to(where))[0].double().cpu().numpy()
-    return logits
+        found[members] = model(used.to(where), lines.to(where))[0].double().cpu().numpy()
+    return found
 
 
 @torch.inference_mode()
@@ -205,16 +239,16 @@ def _in_batches(parts: Sequence[Lines], table: Tensor, ctx: Context) -> Iterator
 
 def _validate(
     model: EncoderWithMoE,
-    validation: tuple[Sequence[Lines], NDArray[np.int64]],
+    validation: Validation,
     table: Tensor,
     ctx: Context,
     step: int,
 ) -> float | None:
     """Record the figures of the validation part, and return its PR-AUC; None if there is no such part."""
-    rows, labels = validation
+    rows, labels, features = validation
     if not len(labels):
         return None
-    scores = score(model, rows, table.cpu().numpy(), ctx)
+    scores = score(model, rows, table.cpu().numpy(), ctx, features)
     found = metrics.evaluate(labels, scores, calibrate.best_f1(labels, scores))
     for name in ("f1", "precision", "recall", "pr_auc"):
         ctx.metric(f"validation_{name}", found[name], step)
