@@ -19,7 +19,7 @@ from duolog.plugins.types import Context, LineVectors, LogSequence, Vectors
 from logs.engine.masking import mask
 
 if TYPE_CHECKING:
-    from detection.engine.data import Lines
+    from detection.engine.data import Causes, Lines
     from detection.engine.moe import EncoderWithMoE
     from detection.engine.vectors import VectorStore
 
@@ -69,7 +69,8 @@ class Moe(Detector):
         encoder = None
         if self.options.encoder_trainable:
             encoder = Tuning(_store(vectors).encoder, _said([*train, *validation], lines))
-        fitting = Fitting(self.options, learned, np.array(labels), features, self.familiar, table, encoder)
+        causes = _causes(stated)
+        fitting = Fitting(self.options, learned, np.array(labels), causes, features, self.familiar, table, encoder)
         self.model, threshold = fitting.fit((held_out, truth, self._features(held_out, table)), ctx)
         if encoder:
             self.tuned = encoder.weights()
@@ -174,6 +175,31 @@ class Moe(Detector):
             store = _store(vectors)
             self._own = vectors, store.of(TunedEncoder(store.encoder, self.tuned))
         return self._own[1]
+
+
+def _causes(sequences: Sequence[LogSequence]) -> list[Causes]:
+    """Return which lines are root causes: those that `meta` of an anomalous sequence marks, and none of a normal one.
+
+    Where no sequence has marks there is nothing to tell them by, so nothing is known of any line.
+    """
+    marks = [_marks(sequence) for sequence in sequences]
+    known = any(marked for marked in marks)
+    causes = []
+    for sequence, marked in zip(sequences, marks, strict=True):
+        each = np.full(len(sequence.entries), -1 if marked is None or not known else 0, np.int8)
+        each[list(marked or ())] = 1
+        causes.append(each)
+    return causes
+
+
+def _marks(sequence: LogSequence) -> Sequence[int] | None:
+    """Return the lines that are marked; None where nobody said."""
+    if not sequence.label:
+        return ()
+    marked, lines = sequence.meta.get("root_cause"), range(len(sequence.entries))
+    if isinstance(marked, list | tuple) and all(type(line) is int and line in lines for line in marked):
+        return marked
+    return None
 
 
 def _labelled(sequences: Sequence[LogSequence]) -> list[LogSequence]:

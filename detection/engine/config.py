@@ -34,10 +34,12 @@ class MoEConfig:
 class Training:
     """How the model learns: `epochs` with all experts alike, then as many with the gate.
 
-    With `class_weights` the rarer label counts more. `focal` is the exponent of the focal loss (0: cross-entropy; Lin
-    et al. 2017, arXiv:1708.02002). With a `patience`, either stage ends when the PR-AUC on the validation part has not
-    risen for so many epochs, and goes on from its best weights (0: never). `accumulate` batches make one step. With
-    `encoder_trainable` the encoder learns, too, at a rate of its own (`detection.engine.tuning`).
+    Where root causes are marked, the model also learns to tell them from other lines, which teaches it what of an
+    anomalous sequence matters; `causes` weighs that. With `class_weights` the rarer label counts more. `focal` is
+    the exponent of the focal loss (0: cross-entropy; Lin et al. 2017, arXiv:1708.02002). With a `patience`, either
+    stage ends when the PR-AUC on the validation part has not risen for so many epochs, and goes on from its best
+    weights (0: never). `accumulate` batches make one step. With `encoder_trainable` the encoder learns, too, at a
+    rate of its own (`detection.engine.tuning`).
     """
 
     epochs: int = 2
@@ -47,6 +49,7 @@ class Training:
     balance: float = 0.01  # weight of the load-balancing loss, as in arXiv:2403.07652
     entropy: float = 1e-4  # weight of the router's entropy, as there
     router_z: float = 1e-3  # weight of the router's z-loss, as in ST-MoE, arXiv:2202.08906
+    causes: float = 1.0  # weight of the loss on lines, where root causes are marked
     class_weights: bool = True
     focal: float = 0.0
     label_smoothing: float = 0.0

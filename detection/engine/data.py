@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,10 @@ from detection.engine.familiar import FEATURES
 Lines = NDArray[np.int32]
 """One sequence, [lines, 1 + C]: of each line its row in the vector table and its codes (`detection.engine.inputs`)."""
 
+Causes = NDArray[np.int8]
+"""Which lines of a sequence, [lines], are marked as root causes: 1 is, 0 is not, UNKNOWN where nobody said."""
+UNKNOWN = -1
+
 POOL = 16
 """Training batches that are drawn together and sorted by length: little padding, and still a random order."""
 
@@ -23,13 +28,14 @@ POOL = 16
 class Batch:
     """S sequences in W >= S windows: `lines` [W, L, 1 + C] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S].
 
-    `features` [S, 3] are those of `detection.engine.familiar`.
+    `features` [S, 3] are those of `detection.engine.familiar`, `causes` [W, L] are `Causes`.
     """
 
     lines: Tensor
     owner: Tensor
     labels: Tensor
     features: Tensor
+    causes: Tensor
 
 
 class LogSequenceDataset:
@@ -45,7 +51,10 @@ class LogSequenceDataset:
         labels: ArrayLike,
         window: int,
         features: NDArray[np.float32] | None = None,
+        causes: Sequence[Causes] | None = None,
     ) -> None:
+        told = [np.full(len(row), UNKNOWN, np.int8) for row in rows] if causes is None else causes
+        self.causes = [windows(each, window) for each in told]
         self.windows = [windows(row, window) for row in rows]
         self.labels = np.asarray(labels, np.float32)
         self.features = np.zeros((len(rows), FEATURES), np.float32) if features is None else features
@@ -73,11 +82,12 @@ class LogSequenceDataset:
     def _batch(self, members: NDArray[np.int64]) -> Batch:
         parts = [part for member in members for part in self.windows[member]]
         owner = [position for position, member in enumerate(members) for _ in self.windows[member]]
-        told = (torch.from_numpy(values[members]) for values in (self.labels, self.features))
-        return Batch(pad(parts), torch.tensor(owner), *told)
+        labels, features = (torch.from_numpy(values[members]) for values in (self.labels, self.features))
+        causes = pad([part[:, None] for member in members for part in self.causes[member]]).squeeze(-1)
+        return Batch(pad(parts), torch.tensor(owner), labels, features, causes)
 
 
-def windows(rows: Lines, size: int) -> list[Lines]:
+def windows(rows: NDArray[Any], size: int) -> list[NDArray[Any]]:
     """Return `rows` in pieces of at most `size` that overlap by half; no lines give no pieces."""
     if len(rows) <= size:
         return [rows] if len(rows) else []
@@ -85,7 +95,7 @@ def windows(rows: Lines, size: int) -> list[Lines]:
     return [rows[start : start + size] for start in starts]
 
 
-def pad(parts: Sequence[Lines]) -> Tensor:
+def pad(parts: Sequence[NDArray[Any]]) -> Tensor:
     """Return [len(parts), longest, 1 + C] of int64, filled up with -1."""
     index = np.full((len(parts), max(map(len, parts)), parts[0].shape[1]), -1, np.int64)
     for position, part in enumerate(parts):

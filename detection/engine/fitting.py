@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from detection.engine import calibrate, loop, metrics
 from detection.engine.config import MoEOptions
-from detection.engine.data import Lines, LogSequenceDataset
+from detection.engine.data import Causes, Lines, LogSequenceDataset
 from detection.engine.device import device
 from detection.engine.familiar import Familiar
 from detection.engine.moe import EncoderWithMoE
@@ -36,12 +36,14 @@ Members = NDArray[np.int64]
 class Fitting:
     """What is learned from: N sequences, of which the first S have `labels` [S], as rows of `table` [R, D].
 
-    `features` [N, 3] are those of `familiar`, out of fold. `encoder` learns, too, if it is there.
+    `features` [N, 3] are those of `familiar`, out of fold; `causes` are of the first S. `encoder` learns, too, if it is
+    there.
     """
 
     options: MoEOptions
     lines: Sequence[Lines]
     labels: Labels
+    causes: Sequence[Causes]
     features: NDArray[np.float32]
     familiar: Familiar | None
     table: Vectors
@@ -57,7 +59,8 @@ class Fitting:
         if self.familiar:
             model.familiarise(self.familiar.limit)
         lines = [self.lines[member] for member in members]
-        data = LogSequenceDataset(lines, self.labels[members], self.options.window, self.features[members])
+        causes = [self.causes[member] for member in members]
+        data = LogSequenceDataset(lines, self.labels[members], self.options.window, self.features[members], causes)
         loop.train(model, self.options, data, validation, self.table, ctx, encoder)
         return model
 

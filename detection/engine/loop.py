@@ -40,6 +40,8 @@ SAVE_SECONDS = 10.0
 """Least time between two checkpoints, about 40 MB each; six times that with an encoder, about 400 MB."""
 DECAY = 0.995
 """Of the average of the weights; lower in the first steps, which would else never be forgotten."""
+RARE = 4.0
+"""Weight of a line that is marked as a root cause: one in thirty or so is."""
 STEPS = 25
 """Least steps of a stage: with few sequences it takes more epochs than the options say."""
 FASTER = 100
@@ -174,13 +176,14 @@ def _gradients(
     model = learner.model.train()
     where = weight.device
     lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
+    causes = batch.causes.to(where)[lines[..., 0] >= 0]  # [N]
     used, lines = distinct(lines)
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
-        logits, gates = model(look(used), lines)
+        logits, gates, suspected = model(look(used), lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
     logits = logits + model.familiar(batch.features.to(where)).squeeze(-1)
     loss = sequence_loss(logits, labels, weight, options)
-    total = loss
+    total = loss + options.causes * cause_loss(suspected.float(), causes)
     for gate in gates if model.blocks[0].moe.gated else ():
         routing = options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
         total = total + (routing + options.router_z * z_loss(gate)) / len(gates)
@@ -195,6 +198,14 @@ def sequence_loss(logits: Tensor, labels: Tensor, weight: Tensor, options: Train
     if options.focal:
         losses = losses * (labels - logits.sigmoid()).abs() ** options.focal  # what is sure already counts little
     return losses.mean()
+
+
+def cause_loss(logits: Tensor, causes: Tensor) -> Tensor:
+    """Return the mean loss of logits [N] of lines being root causes, over the lines of which it is known."""
+    known = causes >= 0
+    weight = torch.where(causes == 1, RARE, 1.0) * known
+    losses = F.binary_cross_entropy_with_logits(logits, (causes == 1).float(), weight=weight, reduction="sum")
+    return losses / known.sum().clamp_min(1)
 
 
 def distinct(lines: Tensor) -> tuple[Tensor, Tensor]:
@@ -266,7 +277,7 @@ def route(model: EncoderWithMoE, lines: Sequence[Lines], vectors: Vectors, ctx: 
     parts = [part for line in lines for part in windows(line, model.config.window)]
     total = np.zeros((len(lines), model.config.depth * model.config.experts))
     counts = np.zeros(len(lines))
-    for members, (_, gates) in in_batches(model, parts, torch.from_numpy(vectors), ctx, model):
+    for members, (_, gates, _) in in_batches(model, parts, torch.from_numpy(vectors), ctx, model):
         weights = torch.cat([gate.weights for gate in gates], -1).double().cpu().numpy()  # [N, B·E]
         whose = np.repeat([owner[member] for member in members], [len(parts[member]) for member in members])
         np.add.at(total, whose, weights)

@@ -29,4 +29,10 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
         lines = batch.lines[mine]
         longest = int((lines[..., 0] >= 0).sum(1).max())
         end = start + size
-        yield Batch(lines[:, :longest], batch.owner[mine] - start, batch.labels[start:end], batch.features[start:end])
+        yield Batch(
+            lines[:, :longest],
+            batch.owner[mine] - start,
+            batch.labels[start:end],
+            batch.features[start:end],
+            batch.causes[mine, :longest],
+        )

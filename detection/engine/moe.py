@@ -91,6 +91,17 @@ def z_loss(gate: Gate) -> Tensor:
     return gate.logits.logsumexp(-1).square().mean()
 
 
+class Judgement(NamedTuple):
+    """What the model says of W windows with N lines: `logits` [W], the gate of each block, and `causes` [N].
+
+    The last are logits of a line being one that brought an anomaly about.
+    """
+
+    logits: Tensor
+    gates: list[Gate]
+    causes: Tensor
+
+
 class Block(nn.Module):
     """Self-attention over the lines of a window, then the experts, line by line."""
 
@@ -146,6 +157,7 @@ class EncoderWithMoE(nn.Module):
         self.familiar = nn.Linear(FEATURES, 1)
         nn.init.zeros_(self.familiar.weight)  # until `familiarise`, it says nothing
         nn.init.zeros_(self.familiar.bias)
+        self.causes = nn.Linear(config.hidden, 1)
 
     def gate(self, on: bool) -> None:
         """Turn the gates of all blocks on or off."""
@@ -163,8 +175,8 @@ class EncoderWithMoE(nn.Module):
             self.familiar.weight.fill_(TRUST)
             self.familiar.bias.fill_(-TRUST * limit)
 
-    def forward(self, table: Tensor, lines: Tensor) -> tuple[Tensor, list[Gate]]:
-        """Return logits [W] and, for each block, the gate of all N lines.
+    def forward(self, table: Tensor, lines: Tensor) -> Judgement:
+        """Return what `Judgement` says of W windows and their N lines.
 
         Of each of `lines` [W, L, 1 + C] comes first its row in `table` [R, D], -1 is padding, then the codes of
         `detection.engine.inputs`, -1 says nothing. Every window needs at least one line. Only the attention sees
@@ -199,7 +211,7 @@ class EncoderWithMoE(nn.Module):
         for number, block in enumerate(self.blocks):
             x, gate = block(x, block.qkv(x) if number else projected, mask)
             gates.append(gate)
-        return self.head(_pool(x, lengths)).squeeze(-1), gates
+        return Judgement(self.head(_pool(x, lengths)).squeeze(-1), gates, self.causes(x).squeeze(-1))
 
 
 def _said_before(index: Tensor) -> Tensor:
