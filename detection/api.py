@@ -108,12 +108,14 @@ class PlotsSerializer(serializers.Serializer[Any]):
 
     `routing` has, by part, the `load` of each expert of the small model, over all and by type (`types`), how many
     `fired` in a sequence on average, and the numbers (from 0) of the `collapsed`, with less than 1 % of the work.
+    `learning` holds by dataset what the version's recipe reaches with none, few and all labels.
     """
 
     parts = serializers.JSONField()
     routing: Any = serializers.DictField(child=serializers.JSONField())
     false_alarms: Any = serializers.ListField(child=serializers.DictField())
     training: Any = serializers.DictField(child=serializers.ListField())
+    learning = serializers.JSONField()
     thresholds = ThresholdChangeSerializer(many=True)
 
 
@@ -184,7 +186,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
 class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Model versions, newest first."""
 
-    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "reference")
+    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "learning", "reference")
     serializer_class = ModelVersionSerializer
     filterset_fields = {
         "project": ["exact"],
@@ -233,6 +235,7 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
             "routing": {part: found["routing"] for part, found in version.metrics.items() if "routing" in found},
             "false_alarms": charts.promises(version),
             "training": training,
+            "learning": version.learning,
             "thresholds": version.thresholds.select_related("set_by"),
         }
         return Response(PlotsSerializer(found).data)

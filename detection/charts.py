@@ -73,6 +73,18 @@ def expert(number: int, of_a_block: int, experts: int) -> str:
     return gettext("block %(block)d, expert %(number)d") % values
 
 
+def learning(version: ModelVersion) -> list[dict[str, Any]]:
+    """Return, for each dataset, what the version's recipe reaches with few labels: rows of a table, and curves."""
+    found = []
+    for dataset, told in version.learning.items():
+        drawn = [
+            charts.curve(str(FIGURES[name]), [(row["labels"], row[name]["mean"]) for row in told["points"]], log=True)
+            for name in ("f1", "pr_auc")
+        ]
+        found.append({"dataset": dataset, "curves": drawn, **told})
+    return found
+
+
 def pr_curves(series: Sequence[tuple[str, dict[str, Any]]]) -> charts.Lines:
     """Draw precision against recall, one line a version."""
     lines = [(name, [(recall, precision) for recall, precision, _ in plots["pr"]]) for name, plots in series]

@@ -19,7 +19,7 @@ from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import calibration, evaluation, gaps, scorecards, snapshot, splits
+from training import calibration, evaluation, gaps, learning_curves, scorecards, snapshot, splits
 from training.engine import leakage
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
@@ -147,7 +147,7 @@ class FitDetector(Job[FitOptions]):
         dataset, _part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
         plan = calibration.plan(options.threshold, data, dataset)
         vectors = line_vectors.store(settings.ENCODER)
-        threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
+        threshold = guard.call(detector, "fit", [*data.train, *data.unlabelled], data.validation, vectors, ctx)
         calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
         loaded = calibrated.loaded
         ctx.stage(gettext("fitting the trivial floors"))
@@ -287,6 +287,39 @@ class MakeScorecard(Job[ScorecardOptions]):
         def finish() -> Mapping[str, Any]:
             kept = Scorecard.objects.create(project=project, version=version, dataset=dataset, run=ctx.run, **told)
             return {"scorecard": kept.pk, "model": str(version), "dataset": dataset.name, **told}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class LearningCurveOptions:
+    """Which model's recipe (see `versions.resolve`) to train on few and on all labels of which dataset."""
+
+    dataset: str
+    model: str = ""
+    draws: int = 3
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(gettext("draws must be at least 1"))
+
+
+@job("learning-curve", queue="gpu")
+class DrawLearningCurve(Job[LearningCurveOptions]):
+    """Train a version's recipe on few and on all labels, measure it, and keep the curve with the version."""
+
+    def run(self, options: LearningCurveOptions, ctx: RunContext) -> Finish:
+        """Try and sum up."""
+        project = ctx.run.project
+        version = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        if part:
+            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        found = learning_curves.measure(version, dataset, options.draws, ctx)
+
+        def finish() -> Mapping[str, Any]:
+            versions.learned(version, dataset.name, found)
+            return {"model": str(version), "dataset": dataset.name, **found}
 
         return finish
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.engine.config import MoEConfig, MoEOptions
+from detection.engine.familiar import FEATURES, SEQUENCES, Familiar
 from detection.engine.inputs import Inputs
+from detection.engine.neighbours import LEAST
 from duolog.plugins.points import Detector, Needs
 from duolog.plugins.types import Context, LineVectors, LogSequence, Vectors
 from logs.engine.masking import mask
@@ -27,7 +29,10 @@ class NotTrainable(ValueError):
 
 
 class Moe(Detector):
-    """Learns from labelled sequences; sequences without a label are left out of the fit."""
+    """Learns from labelled sequences, and what is usual in the stream also from those without a label.
+
+    It starts as the labels-free detector, and learns what to add to that (`detection.engine.familiar`).
+    """
 
     Options = MoEOptions
     options: MoEOptions
@@ -37,49 +42,77 @@ class Moe(Detector):
     tuned: dict[str, NDArray[Any]]
     """Weights of the encoder that were trained with the model; none where it stayed as it is."""
     _own: tuple[LineVectors, LineVectors] | None = None
+    familiar: Familiar | None
+    """None where too few sequences were there to tell what is usual, and with an encoder of its own."""
 
     def fit(
         self, train: Sequence[LogSequence], validation: Sequence[LogSequence], vectors: LineVectors, ctx: Context
     ) -> float:
-        """Train in two stages and return the threshold of the best F1 on `validation`, 0.5 without one."""
-        import torch
-
-        from detection.engine import calibrate, loop
-        from detection.engine.data import LogSequenceDataset
-        from detection.engine.device import device
+        """Train in two stages and return the threshold of the best F1 (`detection.engine.fitting`)."""
+        from detection.engine.fitting import Fitting
         from detection.engine.tuning import Tuning
 
-        train, validation = _labelled(train), _labelled(validation)
-        labels = [sequence.label or 0 for sequence in train]
+        stated, validation = _labelled(train), _labelled(validation)
+        labels = [sequence.label or 0 for sequence in stated]
         if len(set(labels)) < 2:
             raise NotTrainable(
-                f"training needs normal and anomalous sequences; of {len(train)} labelled ones {sum(labels)} are "
+                f"training needs normal and anomalous sequences; of {len(stated)} labelled ones {sum(labels)} are "
                 "anomalous. The detector `neighbours` needs no labels"
             )
+        train = [*stated, *self._drawn([sequence for sequence in train if sequence.label is None and sequence.entries])]
         self.inputs = Inputs.learn(train)
         self.tuned, self._own = {}, None
-        rows, table = self._lines([*train, *validation], vectors, ctx)
-        held_out, truth = rows[len(train) :], np.array([sequence.label for sequence in validation], np.int64)
-        self.model = loop.build(self.options, vectors.dim, self.options.seed)
-        used = np.unique(np.concatenate(rows[: len(train)])[:, 0])
-        self.model.standardise(torch.from_numpy(table[used]).to(device()))
-        data = LogSequenceDataset(rows[: len(train)], labels, self.options.window)
+        lines, table = self._lines([*train, *validation], vectors, ctx)
+        learned, held_out = lines[: len(train)], lines[len(train) :]
+        features = self._familiarise(learned, np.array(labels), table, ctx)
+        truth = np.array([sequence.label for sequence in validation], np.int64)
         encoder = None
         if self.options.encoder_trainable:
-            encoder = Tuning(_store(vectors).encoder, _said([*train, *validation], rows))
-        loop.train(self.model, self.options, data, (held_out, truth), table, ctx, encoder)
+            encoder = Tuning(_store(vectors).encoder, _said([*train, *validation], lines))
+        fitting = Fitting(self.options, learned, np.array(labels), features, self.familiar, table, encoder)
+        self.model, threshold = fitting.fit((held_out, truth, self._features(held_out, table)), ctx)
         if encoder:
             self.tuned = encoder.weights()
-            held_out, table = self._lines(validation, vectors, ctx)
-        return calibrate.best_f1(truth, loop.score(self.model, held_out, table, ctx))
+        return threshold
+
+    def _drawn(self, sequences: list[LogSequence]) -> list[LogSequence]:
+        order = np.random.default_rng(self.options.seed).permutation(len(sequences))[:SEQUENCES]
+        return [sequences[number] for number in sorted(order)]
+
+    def _familiarise(
+        self, lines: list[Lines], labels: NDArray[np.int64], table: Vectors, ctx: Context
+    ) -> NDArray[np.float32]:
+        """Learn what is usual from all that nobody called anomalous; return the features of all.
+
+        `labels` are those of the first of `lines`; the others have none, and are remembered first: they are the stream.
+        """
+        ctx.stage("fit")
+        rows = [line[:, 0] for line in lines]
+        normal = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(labels == 0))
+        crowd = np.concatenate([np.arange(len(labels), len(rows)), normal])[:SEQUENCES]
+        self.familiar = None
+        # An encoder that learns moves every vector, so what was far from what would have to be learned anew.
+        if len(crowd) < LEAST or self.options.encoder_trainable:
+            return np.zeros((len(rows), FEATURES), np.float32)
+        known = crowd < len(labels)
+        self.familiar, found = Familiar.learn([rows[number] for number in crowd], known, table, self.options.seed)
+        ctx.checkpoint()
+        features = self.familiar.features(rows, table)
+        features[crowd] = found
+        return features
+
+    def _features(self, lines: list[Lines], table: Vectors) -> NDArray[np.float32]:
+        if self.familiar is None or not lines:
+            return np.zeros((len(lines), FEATURES), np.float32)
+        return self.familiar.features([line[:, 0] for line in lines], table)
 
     def score(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
         """Return the probability of being anomalous for each sequence."""
         from detection.engine import loop
         from detection.engine.vectors import Quiet
 
-        rows, table = self._lines(sequences, vectors, Quiet(ctx))
-        return loop.score(self.model, rows, table, ctx)
+        lines, table = self._lines(sequences, vectors, Quiet(ctx))
+        return loop.score(self.model, lines, table, ctx, self._features(lines, table))
 
     def route(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
         """Return how much each expert weighs in each sequence (`detection.engine.loop.route`)."""
@@ -104,7 +137,8 @@ class Moe(Detector):
 
         config = {name: value for name, value in asdict(self.options).items() if name in MoEConfig.__dataclass_fields__}
         tensors = {name: tensor.cpu().numpy() for name, tensor in self.model.state_dict().items()}
-        tensors |= self.inputs.arrays() | {PREFIX + name: array for name, array in self.tuned.items()}
+        tensors |= self.inputs.arrays() | (self.familiar.arrays() if self.familiar else {})
+        tensors |= {PREFIX + name: array for name, array in self.tuned.items()}
         serialize.save(folder, tensors, {"config": config, "dim": self.model.dim})
 
     def load(self, folder: Path) -> None:
@@ -117,6 +151,7 @@ class Moe(Detector):
         arrays, state = serialize.load(folder)
         names = [name for name in arrays if name.startswith(PREFIX)]
         self.tuned = {name.removeprefix(PREFIX): arrays.pop(name) for name in names}
+        self.familiar = Familiar.take(arrays)
         self.inputs = Inputs.restore(arrays.pop("history.keys"), arrays.pop("history.values"))
         self.model = loop.build(MoEConfig(**state["config"]), state["dim"], seed=0)
         self.model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})

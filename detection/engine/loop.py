@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -31,18 +32,25 @@ T = TypeVar("T")
 Look = Callable[[Tensor], Tensor]
 """From indices of rows to rows [rows, D] of the vector table."""
 Tensors = tuple[Tensor, ...] | list[Tensor]
+Features = NDArray[np.float32]
+Validation = tuple[Sequence[Lines], NDArray[np.int64], Features]
+"""Lines, labels and features (`detection.engine.familiar`) of the validation part."""
 
 SAVE_SECONDS = 10.0
 """Least time between two checkpoints, about 40 MB each; six times that with an encoder, about 400 MB."""
 DECAY = 0.995
 """Of the average of the weights; lower in the first steps, which would else never be forgotten."""
+STEPS = 25
+"""Least steps of a stage: with few sequences it takes more epochs than the options say."""
+FASTER = 100
+"""How many times faster the three weights of the labels-free features learn: they have a long way to go."""
 
 
 def train(
     model: EncoderWithMoE,
     options: Training,
     data: LogSequenceDataset,
-    validation: tuple[Sequence[Lines], NDArray[np.int64]],
+    validation: Validation,
     vectors: Vectors,
     ctx: Context,
     encoder: Tuning | None = None,
@@ -56,10 +64,8 @@ def train(
     """
     table = torch.from_numpy(vectors).to(device())
     learner = Learner(model, encoder)
-    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
-    if encoder:
-        groups.append({"params": list(learner.encoder), "lr": options.encoder_learning_rate})
-    optimizer = torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
+    options = replace(options, epochs=max(options.epochs, -(-STEPS // data.steps(options.batch))))
+    optimizer = _optimizer(learner, options)
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
     share = float(data.labels.mean())
     weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
@@ -100,6 +106,18 @@ def train(
 def _blend(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
     """Move the average by one step."""
     torch._foreach_lerp_(averaged, current, 1 - min(DECAY, (1 + int(count)) / (10 + int(count))))
+
+
+def _optimizer(learner: Learner, options: Training) -> torch.optim.Optimizer:
+    rest = [weight for name, weight in learner.model.named_parameters() if not name.startswith("familiar.")]
+    own = list(learner.model.familiar.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": rest},
+        {"params": own, "lr": FASTER * options.learning_rate, "weight_decay": 0.0},
+    ]
+    if len(learner.encoder):
+        groups.append({"params": list(learner.encoder), "lr": options.encoder_learning_rate})
+    return torch.optim.AdamW(groups, lr=options.learning_rate, weight_decay=options.weight_decay, fused=True)
 
 
 def _next_epoch(learner: Learner, averaged: Learner, at: Progress, found: float | None, options: Training) -> None:
@@ -160,6 +178,7 @@ def _gradients(
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
         logits, gates = model(look(used), lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
+    logits = logits + model.familiar(batch.features.to(where)).squeeze(-1)
     loss = sequence_loss(logits, labels, weight, options)
     total = loss
     for gate in gates if model.blocks[0].moe.gated else ():
@@ -186,8 +205,19 @@ def distinct(lines: Tensor) -> tuple[Tensor, Tensor]:
     return used, torch.cat([index.masked_scatter(mask, inverse).unsqueeze(-1), lines[..., 1:]], -1)
 
 
-def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
-    """Return one probability a sequence; equal windows are computed once, and no lines score 0."""
+def score(
+    model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context, features: Features | None = None
+) -> NDArray[np.float64]:
+    """Return one probability a sequence; no lines score 0.
+
+    `features` [S, 3] are those of `detection.engine.familiar`, if the model knows them.
+    """
+    told = logits(model, rows, vectors, ctx)
+    return 1 / (1 + np.exp(-(told if features is None else told + familiar(model, features))))
+
+
+def logits(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: Context) -> NDArray[np.float64]:
+    """Return what the lines say, without `familiar`: one logit a sequence; equal windows are computed once."""
     where = next(model.parameters()).device
     parts: dict[bytes, int] = {}
     owners: list[list[int]] = []
@@ -200,9 +230,17 @@ def score(model: EncoderWithMoE, rows: Sequence[Lines], vectors: Vectors, ctx: C
                 distinct_windows.append(part)
             mine.append(position)
         owners.append(mine)
-    logits = _logits(model, distinct_windows, torch.from_numpy(vectors), where, ctx)
-    best = np.array([max((logits[part] for part in mine), default=-np.inf) for mine in owners], np.float64)
-    return 1 / (1 + np.exp(-best))
+    said = _logits(model, distinct_windows, torch.from_numpy(vectors), where, ctx)
+    return np.array([max((said[part] for part in mine), default=-np.inf) for mine in owners], np.float64)
+
+
+@torch.inference_mode()
+def familiar(model: EncoderWithMoE, features: Features) -> NDArray[np.float64]:
+    """Return what `features` [S, 3] say, one logit a sequence."""
+    # Not a matrix product: its last bit could depend on how many sequences are scored together.
+    told = torch.from_numpy(features).to(model.familiar.weight.device) * model.familiar.weight
+    found: NDArray[np.float64] = (told.sum(1) + model.familiar.bias).double().cpu().numpy()
+    return found
 
 
 @torch.inference_mode()
@@ -210,10 +248,10 @@ def _logits(
     model: EncoderWithMoE, parts: Sequence[Lines], table: Tensor, where: torch.device, ctx: Context
 ) -> NDArray[np.float64]:
     model.eval()
-    logits = np.empty(len(parts), np.float64)
-    for members, found in in_batches(model, parts, table, ctx, lambda used, lines: model(used, lines)[0]):
-        logits[members] = found.double().cpu().numpy()
-    return logits
+    found = np.empty(len(parts), np.float64)
+    for members, values in in_batches(model, parts, table, ctx, lambda used, lines: model(used, lines)[0]):
+        found[members] = values.double().cpu().numpy()
+    return found
 
 
 @torch.inference_mode()
@@ -267,16 +305,16 @@ def in_batches(
 
 def _validate(
     model: EncoderWithMoE,
-    validation: tuple[Sequence[Lines], NDArray[np.int64]],
+    validation: Validation,
     vectors: Vectors,
     ctx: Context,
     step: int,
 ) -> float | None:
     """Record the figures of the validation part, and return its PR-AUC; None if there is no such part."""
-    rows, labels = validation
+    rows, labels, features = validation
     if not len(labels):
         return None
-    scores = score(model, rows, vectors, ctx)
+    scores = score(model, rows, vectors, ctx, features)
     found = metrics.evaluate(labels, scores, calibrate.best_f1(labels, scores))
     for name in ("f1", "precision", "recall", "pr_auc"):
         ctx.metric(f"validation_{name}", found[name], step)

@@ -28,4 +28,5 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
         mine = (batch.owner >= start) & (batch.owner < start + size)  # [W]
         lines = batch.lines[mine]
         longest = int((lines[..., 0] >= 0).sum(1).max())
-        yield Batch(lines[:, :longest], batch.owner[mine] - start, batch.labels[start : start + size])
+        end = start + size
+        yield Batch(lines[:, :longest], batch.owner[mine] - start, batch.labels[start:end], batch.features[start:end])

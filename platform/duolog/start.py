@@ -326,6 +326,21 @@ class ScorecardForm(WithModel):
         return {"dataset": data["dataset"].name, "model": str(data["model"]), "seeds": data["seeds"]}
 
 
+class LearningCurveForm(WithModel):
+    """Train a model's recipe on few and on all labels."""
+
+    title = _("Draw a learning curve")
+    button = _("Draw")
+
+    part = None  # type: ignore[assignment]  # it divides the dataset anew
+    draws = number_field(_("Draws"), 3, 1, help_text=_("How often labels are drawn and the figures are measured."))
+
+    def options(self) -> dict[str, Any]:
+        """Name both by reference."""
+        data = self.cleaned_data
+        return {"dataset": data["dataset"].name, "model": str(data["model"]), "draws": data["draws"]}
+
+
 FORMS: dict[str, Callable[..., StartForm]] = {
     "generate": GenerateForm,
     "split": SplitForm,
@@ -333,6 +348,7 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "scan": ScanForm,
     "evaluate": EvaluateForm,
     "scorecard": ScorecardForm,
+    "learning-curve": LearningCurveForm,
     "measure-gap": GapForm,
     "choose-threshold": ThresholdForm,
 }
