@@ -54,7 +54,7 @@ def runs_out(monkeypatch: pytest.MonkeyPatch, model: EncoderWithMoE, times: int,
 def train(model: EncoderWithMoE, options: Training, ctx: NullContext) -> dict[str, torch.Tensor]:
     rows = sequences(100)
     data = LogSequenceDataset(rows, [int(row[0, 0] < 8) for row in rows], window=16)
-    loop.train(model, options, data, ([], np.zeros(0, np.int64)), TABLE, ctx)
+    loop.train(model, options, data, ([], np.zeros(0, np.int64), np.zeros((0, 3), np.float32)), TABLE, ctx)
     return model.state_dict()
 
 
