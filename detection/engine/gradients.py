@@ -33,15 +33,19 @@ def blame(model: EncoderWithMoE, lines: Sequence[Lines], vectors: Vectors, ctx: 
     model.eval()
     size = model.config.window
     owner = [(number, at) for number, line in enumerate(lines) for at in windows(_numbers(len(line)), size)]
-    parts = [lines[number][at[:, 0]] for number, at in owner]
+    alike: dict[bytes, list[int]] = {}  # equal windows are explained once
+    for position, (number, at) in enumerate(owner):
+        alike.setdefault(lines[number][at[:, 0]].tobytes(), []).append(position)
+    firsts = list(alike.values())
+    parts = [lines[owner[first][0]][owner[first][1][:, 0]] for first, *_ in firsts]
     best = np.full(len(lines), -np.inf)
     weights = [np.zeros(len(line)) for line in lines]
     for members, (caused, logits) in in_batches(model, parts, torch.from_numpy(vectors), ctx, partial(_caused, model)):
         for member, weight, logit in zip(members, caused.double().cpu().numpy(), logits.tolist(), strict=True):
-            number, at = owner[member]
-            if logit > best[number]:
-                best[number], weights[number][:] = logit, 0
-                weights[number][at[:, 0]] = weight[: len(at)]
+            for number, at in map(owner.__getitem__, firsts[member]):
+                if logit > best[number]:
+                    best[number], weights[number][:] = logit, 0
+                    weights[number][at[:, 0]] = weight[: len(at)]
     return [weight / (weight.sum() or 1) for weight in weights]
 
 

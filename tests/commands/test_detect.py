@@ -39,6 +39,15 @@ def detect(capsys: Any, *arguments: object) -> tuple[list[dict[str, Any]], str]:
     return [json.loads(line) for line in out.splitlines()], err
 
 
+def test_blame_can_be_had_fast(file: Path, capsys: Any) -> None:
+    slow, fast = (detect(capsys, file, "--explain", how)[0] for how in ("counterfactual", "fast"))
+    flagged = [(one, other) for one, other in zip(slow, fast, strict=True) if one["anomalous"] and one["blame"]]
+    assert flagged and all(one["score"] == other["score"] for one, other in flagged)
+    for _, other in flagged:
+        assert sum(each["weight"] for each in other["blame"]) == pytest.approx(1, abs=1e-4)
+    assert any(one["blame"] != other["blame"] for one, other in flagged)
+
+
 def test_each_sequence_is_one_object_with_blame_for_the_anomalous(file: Path, capsys: Any) -> None:
     runs = Run.objects.count()
     rows, err = detect(capsys, file)

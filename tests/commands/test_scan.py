@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 
 from analysis import findings
 from analysis.models import Finding
@@ -43,3 +44,12 @@ def test_findings_follow_the_scan_once(scan: Scan) -> None:
     assert {finding.state for finding in opened} == {"open"}
     assert {finding.project for finding in opened} == {scan.project}
     assert findings.open_for(scan.pk) == 0
+
+
+def test_a_scan_may_explain_fast(scan: Scan) -> None:
+    fast = Scan.objects.get(pk=perform(job="scan", options={"dataset": "shop:test", "explain": "fast"}).result["scan"])
+    one, other = (Score.objects.filter(scan=each, anomalous=True).order_by("sequence_id") for each in (scan, fast))
+    assert [score.sequence_id for score in one] == [score.sequence_id for score in other]
+    assert all(score.blame and sum(score.blame) == pytest.approx(1) for score in other)
+    with pytest.raises(CommandError, match="explain"):
+        perform(job="scan", options={"dataset": "shop:test", "explain": "slowly"})
