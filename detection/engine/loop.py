@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,11 +82,12 @@ def train(
 
 
 def _optimizer(model: EncoderWithMoE, options: Training) -> torch.optim.Optimizer:
-    own = list(model.familiar.parameters())
     others = [weight for name, weight in model.named_parameters() if not name.startswith("familiar.")]
-    faster = {"params": own, "lr": FASTER * options.learning_rate, "weight_decay": 0.0}
-    rates = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
-    return torch.optim.AdamW([{"params": others}, faster], fused=True, **rates)
+    groups: list[dict[str, Any]] = [
+        {"params": others, "weight_decay": options.weight_decay},
+        {"params": list(model.familiar.parameters()), "weight_decay": 0.0, "lr": FASTER * options.learning_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
 @dataclass
