@@ -4,6 +4,8 @@ It is fitted on a few hundred sequences of one system, drawn at random, of which
 says so, and measured on others. What was tried while it was built was measured on sequences of one half (by the
 CRC-32 of the id), and this measures on the other half only. Three floors learn from the same sequences: the share of
 lines never seen, the mean surprise of pairs of lines, and the distance of line counts. Figures are means over draws.
+Small sources are learned from in part: at most two fifths of their sequences and three fifths of the normal ones, and
+an anomalous share that would take more than half of their anomalies is left out.
 """
 
 from __future__ import annotations
@@ -38,17 +40,33 @@ Rows = np.typing.NDArray[np.int32]
 Floats = np.typing.NDArray[np.float64]
 
 SHARED = ROOT.parent / "shared" / "data"
-GOALS = {
+GOALS: dict[str, dict[int, float]] = {
     "hdfs_templates": {0: 0.998, 5: 0.997, 20: 0.995},
     "openstack_kalaki_raw": {0: 0.998, 5: 0.99, 20: 0.98},
+    "hdfs_100k": {},
+    "hdfs_raw20k": {},
+    "hadoop_templates": {},
+    "bgl_2k_lines": {},
+    "openstack_loghub_templates": {},
 }
+"""The AUC to reach, by percent of anomalous sequences; without one, the floors are to be beaten."""
+SHARES = (0, 5, 20)
+FILES = {"bgl_2k_lines": "train_windows20.jsonl.gz"}
+WITHOUT_SIGNAL = ("openstack_loghub_templates",)
+"""Sources of which nearly all sequences occur under both labels (their README): measured, and nothing is to be met."""
 QUIET = NullContext()
 
 
 def read(name: str) -> list[LogSequence]:
     """Return the labelled sequences of a shared source."""
-    content = gzip.decompress((SHARED / name / "train.jsonl.gz").read_bytes())
+    content = gzip.decompress((SHARED / name / FILES.get(name, "train.jsonl.gz")).read_bytes())
     return [record for record in Jsonl().read(BytesIO(content)) if isinstance(record, LogSequence)]
+
+
+def fitted_on(sequences: list[LogSequence], most: int) -> int:
+    """Return how many sequences of a source are learned from."""
+    normal = sum(sequence.label == 0 for sequence in sequences)
+    return min(most, len(sequences) * 2 // 5, normal * 3 // 5)
 
 
 def measure(
@@ -117,39 +135,39 @@ def main() -> int:
     parser.add_argument("--sequences", type=int, default=400, help="sequences fitted on (default 400)")
     parser.add_argument("--draws", type=int, default=5, help="draws that are averaged (default 5)")
     parser.add_argument("--test", type=int, default=4000, help="most sequences measured on (default 4000)")
+    parser.add_argument("--sources", nargs="+", choices=GOALS, default=list(GOALS), help="default: all")
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
     if not SHARED.is_dir():
         print(f"{SHARED} is absent; there is nothing to measure on", file=sys.stderr)
         return 2
-    vectors, figures = VectorStore(Bert()), {}
+    vectors, figures = VectorStore(Bert()), dict[str, dict[str, float | bool]]()
     print(
-        f"{'source':<24}{'anomalous':>10}{'AUC':>9}{'goal':>8}{'PR-AUC':>9}{'recall':>9}{'false alarms':>14}"
+        f"{'source':<27}{'fitted':>7}{'anomalous':>10}{'AUC':>9}{'goal':>7}{'PR-AUC':>9}{'recall':>9}"
+        + f"{'false alarms':>14}"
         + "".join(f"{name:>10}" for name in FLOORS)
     )
-    for name, goals in GOALS.items():
+    for name in options.sources:
         sequences = read(name)
-        for percent, goal in goals.items():
+        size, anomalies = fitted_on(sequences, options.sequences), sum(each.label == 1 for each in sequences)
+        for percent in SHARES:
+            if round(size * percent / 100) > anomalies / 2:
+                continue
             rows = [
-                measure(sequences, options.sequences, percent / 100, options.test, seed, vectors)
-                for seed in range(options.draws)
+                measure(sequences, size, percent / 100, options.test, seed, vectors) for seed in range(options.draws)
             ]
             mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-            figures[f"{name}_{percent}"] = {
-                "figure": round(mean["auc"], 4),
-                "goal": goal,
-                "met": mean["auc"] >= goal,
-            }
-            floor = max(mean[each] for each in FLOORS)
-            figures[f"{name}_{percent}_over_floors"] = {
-                "figure": round(mean["auc"] - floor, 4),
-                "goal": 0.0,
-                "met": mean["auc"] > floor,
-            }
+            goal, over = GOALS[name].get(percent), mean["auc"] - max(mean[each] for each in FLOORS)
+            if goal:
+                met = mean["auc"] >= goal
+                figures[f"{name}_{percent}"] = {"figure": round(mean["auc"], 4), "goal": goal, "met": met}
+            if name not in WITHOUT_SIGNAL:
+                figures[f"{name}_{percent}_over_floors"] = {"figure": round(over, 4), "goal": 0.0, "met": over > 0}
             print(
-                f"{name:<24}{percent:>8} %{mean['auc']:>9.4f}{goal:>8}{mean['pr_auc']:>9.4f}"
+                f"{name:<27}{size:>7}{percent:>8} %{mean['auc']:>9.4f}{goal or '-':>7}{mean['pr_auc']:>9.4f}"
                 f"{mean['recall']:>9.1%}{mean['false_alarms']:>14.2%}"
-                + "".join(f"{mean[floor]:>10.4f}" for floor in FLOORS)
+                + "".join(f"{mean[floor]:>10.4f}" for floor in FLOORS),
+                flush=True,
             )
     if options.json:
         print(json.dumps(figures))

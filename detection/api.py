@@ -106,10 +106,13 @@ class ThresholdChangeSerializer(serializers.ModelSerializer[ThresholdChange]):
 class PlotsSerializer(serializers.Serializer[Any]):
     """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves.
 
+    `routing` has, by part, the `load` of each expert of the small model, over all and by type (`types`), how many
+    `fired` in a sequence on average, and the numbers (from 0) of the `collapsed`, with less than 1 % of the work.
     `learning` holds by dataset what the version's recipe reaches with none, few and all labels.
     """
 
     parts = serializers.JSONField()
+    routing: Any = serializers.DictField(child=serializers.JSONField())
     false_alarms: Any = serializers.ListField(child=serializers.DictField())
     training: Any = serializers.DictField(child=serializers.ListField())
     learning = serializers.JSONField()
@@ -229,6 +232,7 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
                 training[name].append([step, value])
         found = {
             "parts": version.plots,
+            "routing": {part: found["routing"] for part, found in version.metrics.items() if "routing" in found},
             "false_alarms": charts.promises(version),
             "training": training,
             "learning": version.learning,

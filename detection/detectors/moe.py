@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,12 @@ from detection.engine.inputs import Inputs
 from detection.engine.neighbours import LEAST
 from duolog.plugins.points import Detector, Needs
 from duolog.plugins.types import Context, LineVectors, LogSequence, Vectors
+from logs.engine.masking import mask
 
 if TYPE_CHECKING:
     from detection.engine.data import Lines
     from detection.engine.moe import EncoderWithMoE
+    from detection.engine.vectors import VectorStore
 
 
 class NotTrainable(ValueError):
@@ -37,14 +39,18 @@ class Moe(Detector):
     needs: ClassVar[Needs] = Needs(packages=("torch",))
     model: EncoderWithMoE
     inputs: Inputs
+    tuned: dict[str, NDArray[Any]]
+    """Weights of the encoder that were trained with the model; none where it stayed as it is."""
+    _own: tuple[LineVectors, LineVectors] | None = None
     familiar: Familiar | None
-    """None where too few sequences were there to tell what is usual."""
+    """None where too few sequences were there to tell what is usual, and with an encoder of its own."""
 
     def fit(
         self, train: Sequence[LogSequence], validation: Sequence[LogSequence], vectors: LineVectors, ctx: Context
     ) -> float:
         """Train in two stages and return the threshold of the best F1 (`detection.engine.fitting`)."""
         from detection.engine.fitting import Fitting
+        from detection.engine.tuning import Tuning
 
         stated, validation = _labelled(train), _labelled(validation)
         labels = [sequence.label or 0 for sequence in stated]
@@ -55,12 +61,18 @@ class Moe(Detector):
             )
         train = [*stated, *self._drawn([sequence for sequence in train if sequence.label is None and sequence.entries])]
         self.inputs = Inputs.learn(train)
+        self.tuned, self._own = {}, None
         lines, table = self._lines([*train, *validation], vectors, ctx)
         learned, held_out = lines[: len(train)], lines[len(train) :]
         features = self._familiarise(learned, np.array(labels), table, ctx)
         truth = np.array([sequence.label for sequence in validation], np.int64)
-        fitting = Fitting(self.options, learned, np.array(labels), features, self.familiar, table)
+        encoder = None
+        if self.options.encoder_trainable:
+            encoder = Tuning(_store(vectors).encoder, _said([*train, *validation], lines))
+        fitting = Fitting(self.options, learned, np.array(labels), features, self.familiar, table, encoder)
         self.model, threshold = fitting.fit((held_out, truth, self._features(held_out, table)), ctx)
+        if encoder:
+            self.tuned = encoder.weights()
         return threshold
 
     def _drawn(self, sequences: list[LogSequence]) -> list[LogSequence]:
@@ -79,7 +91,8 @@ class Moe(Detector):
         normal = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(labels == 0))
         crowd = np.concatenate([np.arange(len(labels), len(rows)), normal])[:SEQUENCES]
         self.familiar = None
-        if len(crowd) < LEAST:
+        # An encoder that learns moves every vector, so what was far from what would have to be learned anew.
+        if len(crowd) < LEAST or self.options.encoder_trainable:
             return np.zeros((len(rows), FEATURES), np.float32)
         known = crowd < len(labels)
         self.familiar, found = Familiar.learn([rows[number] for number in crowd], known, table, self.options.seed)
@@ -109,13 +122,23 @@ class Moe(Detector):
         lines, table = self._lines(sequences, vectors, Quiet(ctx))
         return loop.route(self.model, lines, table, ctx)
 
+    def blame(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> list[NDArray[np.float64]]:
+        """Return one weight a line, fast (`detection.engine.gradients.blame`)."""
+        from detection.engine import gradients
+        from detection.engine.vectors import Quiet
+
+        lines, table = self._lines(sequences, vectors, Quiet(ctx))
+        return gradients.blame(self.model, lines, table, ctx)
+
     def save(self, folder: Path) -> None:
         """Write weights and shape."""
         from detection.engine import serialize
+        from detection.engine.tuning import PREFIX
 
         config = {name: value for name, value in asdict(self.options).items() if name in MoEConfig.__dataclass_fields__}
         tensors = {name: tensor.cpu().numpy() for name, tensor in self.model.state_dict().items()}
         tensors |= self.inputs.arrays() | (self.familiar.arrays() if self.familiar else {})
+        tensors |= {PREFIX + name: array for name, array in self.tuned.items()}
         serialize.save(folder, tensors, {"config": config, "dim": self.model.dim})
 
     def load(self, folder: Path) -> None:
@@ -123,8 +146,11 @@ class Moe(Detector):
         import torch
 
         from detection.engine import loop, serialize
+        from detection.engine.tuning import PREFIX
 
         arrays, state = serialize.load(folder)
+        names = [name for name in arrays if name.startswith(PREFIX)]
+        self.tuned = {name.removeprefix(PREFIX): arrays.pop(name) for name in names}
         self.familiar = Familiar.take(arrays)
         self.inputs = Inputs.restore(arrays.pop("history.keys"), arrays.pop("history.values"))
         self.model = loop.build(MoEConfig(**state["config"]), state["dim"], seed=0)
@@ -134,10 +160,41 @@ class Moe(Detector):
     def _lines(
         self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context
     ) -> tuple[list[Lines], Vectors]:
-        rows, table = vectors.index(sequences, ctx)
+        rows, table = self._vectors(vectors).index(sequences, ctx)
         codes = self.inputs.codes(sequences)
         return [np.column_stack(both) for both in zip(rows, codes, strict=True)], table
+
+    def _vectors(self, vectors: LineVectors) -> LineVectors:
+        """Return the vectors of the encoder that was trained with the model, or else those that are given."""
+        from detection.engine.tuning import TunedEncoder
+
+        if not self.tuned:
+            return vectors
+        if self._own is None or self._own[0] is not vectors:
+            store = _store(vectors)
+            self._own = vectors, store.of(TunedEncoder(store.encoder, self.tuned))
+        return self._own[1]
 
 
 def _labelled(sequences: Sequence[LogSequence]) -> list[LogSequence]:
     return [sequence for sequence in sequences if sequence.label is not None and sequence.entries]
+
+
+def _said(sequences: Sequence[LogSequence], rows: Sequence[Lines]) -> dict[int, str]:
+    """Return what each row of the vector table that sequences use stands for."""
+    from detection.engine.vectors import says
+
+    raw = {
+        row: line
+        for each, index in zip(sequences, rows, strict=True)
+        for row, line in zip(index[:, 0].tolist(), each.entries, strict=True)
+    }
+    return dict(zip(raw, map(says, mask(list(raw.values()))), strict=True))
+
+
+def _store(vectors: LineVectors) -> VectorStore:
+    from detection.engine.vectors import VectorStore
+
+    if not isinstance(vectors, VectorStore):
+        raise NotTrainable("an encoder can be trained where its vectors come from a VectorStore")
+    return vectors

@@ -17,6 +17,7 @@ from detection.engine.device import device
 from detection.engine.familiar import Familiar
 from detection.engine.moe import EncoderWithMoE
 from detection.engine.neighbours import USUAL
+from detection.engine.tuning import Tuning
 from detection.engine.vectors import Quiet
 from duolog.plugins.types import Context, Vectors
 
@@ -35,7 +36,7 @@ Members = NDArray[np.int64]
 class Fitting:
     """What is learned from: N sequences, of which the first S have `labels` [S], as rows of `table` [R, D].
 
-    `features` [N, 3] are those of `familiar`, out of fold.
+    `features` [N, 3] are those of `familiar`, out of fold. `encoder` learns, too, if it is there.
     """
 
     options: MoEOptions
@@ -44,9 +45,12 @@ class Fitting:
     features: NDArray[np.float32]
     familiar: Familiar | None
     table: Vectors
+    encoder: Tuning | None = None
 
-    def train(self, members: Members, validation: loop.Validation, ctx: Context) -> EncoderWithMoE:
-        """Return a model that learned from these labelled `members`."""
+    def train(
+        self, members: Members, validation: loop.Validation, ctx: Context, encoder: Tuning | None = None
+    ) -> EncoderWithMoE:
+        """Return a model that learned from these labelled `members`, and `encoder` with it."""
         model = loop.build(self.options, self.table.shape[1], self.options.seed)
         used = np.unique(np.concatenate(self.lines)[:, 0])
         model.standardise(torch.from_numpy(self.table[used]).to(device()))
@@ -54,7 +58,7 @@ class Fitting:
             model.familiarise(self.familiar.limit)
         lines = [self.lines[member] for member in members]
         data = LogSequenceDataset(lines, self.labels[members], self.options.window, self.features[members])
-        loop.train(model, self.options, data, validation, self.table, ctx)
+        loop.train(model, self.options, data, validation, self.table, ctx, encoder)
         return model
 
     def fit(self, validation: loop.Validation, ctx: Context) -> tuple[EncoderWithMoE, float]:
@@ -65,8 +69,11 @@ class Fitting:
         They also decide how much of what so few labels taught about lines is added to the labels-free distances.
         """
         everyone = np.arange(len(self.labels))
-        model = self.train(everyone, validation, ctx)
+        model = self.train(everyone, validation, ctx, self.encoder)
         lines, truth, features = validation
+        if self.encoder:  # takes too long to be learned several times
+            table = self.encoder.fill(self.table, lines, self.encoder.parameters()) if len(lines) else self.table
+            return model, calibrate.best_f1(truth, loop.score(model, lines, table, ctx, features))
         told = [self._parts(model, lines, features, ctx)]
         if np.bincount(truth, minlength=2).min() >= ENOUGH or len(self.labels) >= FEW:
             return model, calibrate.best_f1(truth, expit(told[0].sum(1)))

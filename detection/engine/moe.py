@@ -19,6 +19,8 @@ from detection.engine.config import MoEConfig
 from detection.engine.familiar import FEATURES
 from detection.engine.inputs import CODES
 
+LINES_AT_ONCE = 8192
+"""Lines, padding included, that are scored in one go: fills two cores, and bounds memory whatever the lengths."""
 REPEATS = 3
 """A line said more often than this before is like one said so often."""
 
@@ -130,6 +132,7 @@ class EncoderWithMoE(nn.Module):
     def __init__(self, config: MoEConfig, dim: int) -> None:
         super().__init__()
         self.config, self.dim = config, dim
+        self.at_once = LINES_AT_ONCE
         # Encoder vectors lie in a narrow cone (cosines of .8 to .9 between any two); `standardise` spreads them.
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))

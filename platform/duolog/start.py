@@ -248,6 +248,19 @@ class ScanForm(WithModel):
     title = _("Scan a dataset")
     button = _("Scan")
 
+    explain = forms.ChoiceField(
+        label=_("Blame of the lines"),
+        choices=[
+            ("counterfactual", _("counterfactual: each line left out, and all scored again")),
+            ("fast", _("fast: by gradients, for long sequences and the detector moe")),
+        ],
+        widget=UnfoldAdminSelectWidget(),
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Add where the blame comes from."""
+        return super().options() | {"explain": self.cleaned_data["explain"]}
+
 
 class EvaluateForm(WithModel):
     """Compare a model with labels."""

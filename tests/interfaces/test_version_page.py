@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from detection import promotion
@@ -68,6 +69,21 @@ def test_the_learning_curve_is_a_table_with_plots_and_given_as_json(browser, api
     assert 'aria-label="F1: 0.722"' in page and 'aria-label="PR-AUC: 0.8"' in page
     found = api("viewer").get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data
     assert found["learning"] == ours.version.learning
+
+
+def test_which_experts_do_what_is_a_heat_map_with_a_warning_of_idle_ones(browser, api, ours):
+    routing = {
+        "load": [0.6, 0.4, 0.0, 0.0], "fired": 1.5, "collapsed": [2, 3],
+        "types": {"normal": [0.7, 0.3, 0, 0], "timeout": [0.05, 0.95, 0, 0]},
+    }  # fmt: skip
+    assert "Types by expert" not in shown(browser("viewer"), ours.version)  # a detector without experts
+    metrics = {"logs:test": {**ours.version.metrics["logs:test"], "routing": routing}}
+    ModelVersion.objects.filter(pk=ours.version.pk).update(metrics=metrics, options={"experts": 2})
+    page = shown(browser("root"), ours.version)
+    assert re.search(r'heat-10" title="[^"]*timeout[^"]* · block 1, expert 2">95%', page)
+    assert "Collapsed, with less than 1 % of the work: block 2, expert 1, block 2, expert 2." in page
+    found = api("reviewer").get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data
+    assert found["routing"] == {"logs:test": routing}
 
 
 def test_what_the_threshold_promises_stands_beside_what_came(browser, api, ours):
