@@ -107,7 +107,9 @@ def every_line(detector: Moe, encoder: Bert, sequences: list[LogSequence]) -> ND
     ends = accumulate((len(sequence.entries) for sequence in sequences), initial=0)
     rows = [flat[start:end] for start, end in pairwise(ends)]
     both = zip(rows, detector.inputs.codes(sequences), strict=True)
-    return loop.score(detector.model, [np.column_stack(pair) for pair in both], encoder.encode(lines), QUIET)
+    parts, table = [np.column_stack(pair) for pair in both], encoder.encode(lines)
+    features = detector.familiar.features(rows, table) if detector.familiar else None
+    return loop.score(detector.model, parts, table, QUIET, features)
 
 
 def timed(work: Callable[[], object], times: int) -> float:

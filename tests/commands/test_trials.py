@@ -98,6 +98,32 @@ def test_a_person_reads_a_table(card: dict[str, Any]) -> None:
     assert "reworded: not measured" in text
 
 
+@pytest.fixture(scope="module")
+def curve(shop: dict[str, Any], ask: Any, django_db_blocker: Any) -> dict[str, Any]:
+    """One draw of labels of the shop, with the recipe of a very small model."""
+    small = [word for pair in ("hidden=32", "intermediate=16", "epochs=1") for word in ("--set", pair)]
+    with django_db_blocker.unblock():
+        ask("train", "--dataset", "shop", "--name", "small", *small, "--wait")
+        answer: dict[str, Any] = ask("learning_curve", "--dataset", "shop", "--model", "small", "--draws", 1)
+        return answer
+
+
+def test_a_learning_curve_goes_from_no_label_to_all_of_them(curve: dict[str, Any]) -> None:
+    assert [point["labels"] for point in curve["points"]] == [0, 20, 50, 200, 270]
+    assert curve["test"] == 30  # the same for all, and none of them learned from
+    assert all(0 <= point[name]["mean"] < 1.001 for point in curve["points"] for name in ("f1", "pr_auc"))
+
+
+def test_the_curve_is_kept_with_the_version(curve: dict[str, Any]) -> None:
+    kept = ModelVersion.objects.get(name="small", number=1).learning
+    assert kept == {"shop": {name: curve[name] for name in ("test", "draws", "points")}}
+
+
+def test_a_detector_that_reads_no_labels_has_no_learning_curve(card: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match="reads no labels"):
+        call_command("learning_curve", "--dataset", "all", "--model", "quiet", stdout=io.StringIO())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

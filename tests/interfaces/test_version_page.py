@@ -62,6 +62,15 @@ def test_plots_are_drawn_and_given_as_json(browser, api, ours):
     assert found["training"]["loss"][1] == [1, 0.5]
 
 
+def test_the_learning_curve_is_a_table_with_plots_and_given_as_json(browser, api, ours):
+    page = shown(browser("root"), ours.version)
+    assert "none (labels-free)" in page
+    assert "0.722" in page and "± 0.030" in page
+    assert 'aria-label="F1: 0.722"' in page and 'aria-label="PR-AUC: 0.8"' in page
+    found = api("viewer").get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data
+    assert found["learning"] == ours.version.learning
+
+
 def test_which_experts_do_what_is_a_heat_map_with_a_warning_of_idle_ones(browser, api, ours):
     routing = {
         "load": [0.6, 0.4, 0.0, 0.0], "fired": 1.5, "collapsed": [2, 3],

@@ -17,6 +17,17 @@ EVIL = "<script>alert('x')</script>"
 SKIPPED = {"skipped": f"no source {EVIL}"}
 
 
+LEARNING = {
+    "test": 40,
+    "draws": 3,
+    "points": [
+        {"labels": 0, "f1": {"mean": 0.511, "sd": 0.01}, "pr_auc": {"mean": 0.6, "sd": 0.02}},
+        {"labels": 20, "f1": {"mean": 0.722, "sd": 0.03}, "pr_auc": {"mean": 0.8, "sd": 0.04}},
+    ],
+}
+"""What a version's recipe reaches with few labels."""
+
+
 def tried(f1: float, floor: float = 0.8, trials: int = 5) -> dict[str, Any]:
     """What a scorecard says of a protocol."""
     names = ["precision", "recall", "pr_auc", "false_alarms", "leakage", "detect_of", "detect_line", "detect_share"]
@@ -83,7 +94,7 @@ def make_tenant(slug: str) -> Tenant:
     version = ModelVersion.objects.create(
         project=slug, name="m", number=1, detector="moe", distribution="duolog", distribution_version="1", encoder="e5",
         encoder_digest="d", threshold=0.5, metrics={"logs:test": figures}, plots={"logs:test": plots}, path="p",
-        sha256="0" * 64, run=run,
+        sha256="0" * 64, run=run, learning={"logs": LEARNING},
     )  # fmt: skip
     aliases.point(version, "champion", reason=EVIL)
     Scorecard.objects.create(
