@@ -146,7 +146,7 @@ class FitDetector(Job[FitOptions]):
 
         def finish() -> Mapping[str, Any]:
             version = versions.propose(fitted, project=ctx.run.project)
-            metrics = next(iter(fitted.metrics.values()), {})
+            metrics: Mapping[str, Any] = next(iter(fitted.metrics.values()), {})
             return {"model": str(version), "threshold": loaded.threshold, "metrics": versions.figures(metrics)}
 
         return finish
