@@ -60,7 +60,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
         """Fetch the aliases, too, and not what only the page shows."""
         rows = super().get_queryset(request).prefetch_related("aliases")
-        return rows.defer("plots", "reference")
+        return rows.defer("plots", "learning", "reference")
 
     @column(_("model version"), ordering="name")
     def name_number(self, version: ModelVersion) -> str:
@@ -89,6 +89,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "choices": [aliases.CHAMPION, aliases.SHADOW],
             "problems": promotion.problems(row),
             "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
+            "learning": charts.learning(row),
             "evaluations": charts.evaluations(row),
             "promises": charts.promises(row),
             "curves": curves(row.run) if row.run else [],

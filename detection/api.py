@@ -104,11 +104,18 @@ class ThresholdChangeSerializer(serializers.ModelSerializer[ThresholdChange]):
 
 
 class PlotsSerializer(serializers.Serializer[Any]):
-    """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves."""
+    """The arrays behind the plots, by part; `false_alarms` beside what the threshold promises; `training` curves.
+
+    `routing` has, by part, the `load` of each expert of the small model, over all and by type (`types`), how many
+    `fired` in a sequence on average, and the numbers (from 0) of the `collapsed`, with less than 1 % of the work.
+    `learning` holds by dataset what the version's recipe reaches with none, few and all labels.
+    """
 
     parts = serializers.JSONField()
+    routing: Any = serializers.DictField(child=serializers.JSONField())
     false_alarms: Any = serializers.ListField(child=serializers.DictField())
     training: Any = serializers.DictField(child=serializers.ListField())
+    learning = serializers.JSONField()
     thresholds = ThresholdChangeSerializer(many=True)
 
 
@@ -179,7 +186,7 @@ class ScoreSerializer(serializers.ModelSerializer[Score]):
 class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Model versions, newest first."""
 
-    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "reference")
+    queryset = ModelVersion.objects.prefetch_related("aliases").defer("plots", "learning", "reference")
     serializer_class = ModelVersionSerializer
     filterset_fields = {
         "project": ["exact"],
@@ -225,8 +232,10 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
                 training[name].append([step, value])
         found = {
             "parts": version.plots,
+            "routing": {part: found["routing"] for part, found in version.metrics.items() if "routing" in found},
             "false_alarms": charts.promises(version),
             "training": training,
+            "learning": version.learning,
             "thresholds": version.thresholds.select_related("set_by"),
         }
         return Response(PlotsSerializer(found).data)

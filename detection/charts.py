@@ -10,7 +10,11 @@ from django.utils.translation import gettext_lazy as _
 
 from detection.models import ModelVersion
 from duolog import charts
+from logs import labels
 
+SHADES = 10
+UNTYPED = {"normal": _("normal"), "anomalous": _("anomalous")}
+"""What stands for a type where a sequence has none."""
 FIGURES = {
     "f1": _("F1"), "precision": _("precision"), "recall": _("recall"), "accuracy": _("accuracy"), "pr_auc": "PR-AUC",
     "ece": _("calibration error"), "leakage": _("leakage"), "threshold": _("threshold"), "sequences": _("sequences"),
@@ -19,11 +23,12 @@ FIGURES = {
 
 def evaluations(version: ModelVersion) -> list[dict[str, Any]]:
     """Return the charts of each part that a version was measured on."""
-    return [evaluation(part, plots, version.metrics.get(part, {})) for part, plots in version.plots.items()]
+    return [evaluation(version, part, plots) for part, plots in version.plots.items()]
 
 
-def evaluation(part: str, plots: dict[str, Any], figures: dict[str, Any]) -> dict[str, Any]:
-    """Return PR curve, reliability, score histogram and confusion matrix of one part."""
+def evaluation(version: ModelVersion, part: str, plots: dict[str, Any]) -> dict[str, Any]:
+    """Return PR curve, reliability, score histogram, confusion matrix and heat map of experts of one part."""
+    figures = version.metrics.get(part, {})
     threshold = float(figures.get("threshold", 0.5))
     histogram = plots["histogram"]
     most = max([*histogram["normal"], *histogram["anomalous"]])
@@ -37,7 +42,47 @@ def evaluation(part: str, plots: dict[str, Any], figures: dict[str, Any]) -> dic
             "threshold_x": charts.across(min(threshold, 1)),
         },
         "confusion": plots["confusion"],
+        "experts": experts(figures["routing"], version.options.get("experts", 0)) if "routing" in figures else None,
     }
+
+
+def experts(routing: dict[str, Any], of_a_block: int) -> dict[str, Any]:
+    """Return head and rows of the heat map of types by experts (`detection.engine.routing.summary`).
+
+    A cell's shade is the expert's part of the work on sequences of the type; the experts of a block sum to 1.
+    """
+    count = len(routing["load"])
+    names = [expert(number, of_a_block or count, count) for number in range(count)]
+    kinds = {str(UNTYPED.get(name) or labels.named(name)): loads for name, loads in routing["types"].items()}
+    rows = []
+    for kind, loads in [*kinds.items(), (gettext("all"), routing["load"])]:
+        cells = [
+            {"shade": round(load * SHADES), "share": f"{load:.0%}", "title": f"{kind} · {name}"}
+            for name, load in zip(names, loads, strict=True)
+        ]
+        rows.append({"name": kind, "cells": cells})
+    idle = ", ".join(names[number] for number in routing["collapsed"])
+    return {"columns": names, "rows": rows, "fired": routing["fired"], "idle": idle}
+
+
+def expert(number: int, of_a_block: int, experts: int) -> str:
+    """Return the name of an expert, counted from 1, with its block if there are several."""
+    if experts == of_a_block:
+        return gettext("expert %(number)d") % {"number": number + 1}
+    values = {"block": number // of_a_block + 1, "number": number % of_a_block + 1}
+    return gettext("block %(block)d, expert %(number)d") % values
+
+
+def learning(version: ModelVersion) -> list[dict[str, Any]]:
+    """Return, for each dataset, what the version's recipe reaches with few labels: rows of a table, and curves."""
+    found = []
+    for dataset, told in version.learning.items():
+        drawn = [
+            charts.curve(str(FIGURES[name]), [(row["labels"], row[name]["mean"]) for row in told["points"]], log=True)
+            for name in ("f1", "pr_auc")
+        ]
+        found.append({"dataset": dataset, "curves": drawn, **told})
+    return found
 
 
 def pr_curves(series: Sequence[tuple[str, dict[str, Any]]]) -> charts.Lines:

@@ -18,10 +18,14 @@ SAMPLE = 5000
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """Which dataset (`name` or `name:part`) to score with which model (see `versions.resolve`)."""
+    """Which dataset (`name` or `name:part`) to score with which model (see `versions.resolve`).
+
+    `explain` says where the blame of the anomalous lines comes from (`detection.scan.Explain`).
+    """
 
     dataset: str
     model: str = ""
+    explain: scan.Explain = "counterfactual"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class ScanDataset(Job[ScanOptions]):
         found, seen = scan.Findings(), drift.Tally()
         for batch in scan.batches(datasets.read(dataset, part), scan.BATCH):
             ctx.checkpoint()
-            scored = scan.score_batch(loaded, batch, ctx)
+            scored = scan.score_batch(loaded, batch, ctx, how=options.explain)
             for each in scored:
                 found.add(each)
             if challenger:

@@ -31,6 +31,8 @@ class ModelVersion(models.Model):
     metrics = models.JSONField(_("metrics"), default=dict)
     # What `detection.engine.curves.draw` returned, by part; beside `metrics`, since lists show those and not these.
     plots = models.JSONField(_("plots"), default=dict)
+    # What its recipe reaches with few labels, by dataset (`training.learning_curves.measure`).
+    learning = models.JSONField(_("learning curves"), default=dict)
     # How scores and templates lay when it was fitted (`detection.engine.drift.Reference`); empty: nobody counted.
     reference = models.JSONField(_("reference"), default=dict)
     lineage = models.JSONField(_("lineage"), default=dict)

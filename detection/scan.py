@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from detection.detectors.moe import Moe
 from detection.models import ModelVersion, Scan, Score
 from detection.versions import Loaded
 from duolog.plugins.types import Context, LogSequence
@@ -20,6 +21,10 @@ from workers.models import Run
 
 BATCH = 1024
 """Sequences scored at once: enough to fill the processor, few enough for progress and bounded memory."""
+
+
+Explain = Literal["counterfactual", "fast"]
+"""Where blame comes from: each line dropped and all scored again, or, of the small model, gradients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +45,10 @@ def score(loaded: Loaded, sequences: Iterable[LogSequence], ctx: Context, *, exp
         ctx.advance(len(batch))
 
 
-def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, explain: bool = True) -> list[Scored]:
-    """Return the sequences of one batch with their scores, in order."""
-    from detection.engine.blame import blame  # engines may import torch, and the web process must start without it
+def score_batch(
+    loaded: Loaded, batch: list[LogSequence], ctx: Context, *, explain: bool = True, how: Explain = "counterfactual"
+) -> list[Scored]:
+    """Return the sequences of one batch with their scores, in order; `how` says where the blame comes from."""
 
     def rate(part: list[LogSequence]) -> NDArray[np.float64]:
         return loaded.score(part, ctx)
@@ -50,11 +56,25 @@ def score_batch(loaded: Loaded, batch: list[LogSequence], ctx: Context, *, expla
     values = rate(batch)
     anomalous = values >= loaded.threshold
     flagged = [sequence for sequence, flag in zip(batch, anomalous, strict=True) if flag] if explain else []
-    weights = iter(blame(rate, flagged) if flagged else [])
+    weights = iter(_blame(loaded, rate, flagged, ctx, how) if flagged else [])
     return [
         Scored(sequence, float(value), bool(flag), tuple(map(float, next(weights))) if explain and flag else None)
         for sequence, value, flag in zip(batch, values, anomalous, strict=True)
     ]
+
+
+def _blame(
+    loaded: Loaded,
+    rate: Callable[[list[LogSequence]], NDArray[np.float64]],
+    flagged: list[LogSequence],
+    ctx: Context,
+    how: Explain,
+) -> list[NDArray[np.float64]]:
+    from detection.engine.blame import blame  # engines may import torch, and the web process must start without it
+
+    if how == "fast" and isinstance(loaded.detector, Moe):
+        return loaded.detector.blame(flagged, loaded.vectors, ctx)
+    return blame(rate, flagged)
 
 
 def flips(loaded: Loaded, sequences: list[LogSequence], ctx: Context) -> list[tuple[int, ...]]:

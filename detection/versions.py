@@ -123,6 +123,14 @@ def measured(version: ModelVersion, part: str, metrics: Mapping[str, Any]) -> No
         row.save(update_fields=["metrics", "plots"])
 
 
+def learned(version: ModelVersion, dataset: str, curve: Mapping[str, Any]) -> None:
+    """Keep what training on few labels of a dataset reaches, beside the same of other datasets."""
+    with transaction.atomic():
+        row = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)  # the race is that of `measured`
+        row.learning[dataset] = dict(curve)
+        row.save(update_fields=["learning"])
+
+
 def rethreshold(version: ModelVersion, chosen: Chosen, *, reason: str, run: Run) -> ThresholdChange:
     """Give a version another threshold, and record how, by whom and why; the fitted detector stays as it is."""
     with transaction.atomic():

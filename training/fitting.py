@@ -28,7 +28,7 @@ def fit(
     from detection.engine.floors import Floors  # reads scikit-learn
 
     vectors = line_vectors.store(settings.ENCODER)
-    threshold = guard.call(detector, "fit", data.train, data.validation, vectors, ctx)
+    threshold = guard.call(detector, "fit", [*data.train, *data.unlabelled], data.validation, vectors, ctx)
     calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
     loaded = calibrated.loaded
     ctx.stage(gettext("fitting the trivial floors"))

@@ -17,7 +17,17 @@ from duolog.plugins import guard, registry
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import calibration, evaluation, fitting, gaps, refresh, scorecards, snapshot, splits
+from training import (
+    calibration,
+    evaluation,
+    fitting,
+    gaps,
+    learning_curves,
+    refresh,
+    scorecards,
+    snapshot,
+    splits,
+)
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
 
@@ -314,6 +324,39 @@ class MakeScorecard(Job[ScorecardOptions]):
         def finish() -> Mapping[str, Any]:
             kept = Scorecard.objects.create(project=project, version=version, dataset=dataset, run=ctx.run, **told)
             return {"scorecard": kept.pk, "model": str(version), "dataset": dataset.name, **told}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class LearningCurveOptions:
+    """Which model's recipe (see `versions.resolve`) to train on few and on all labels of which dataset."""
+
+    dataset: str
+    model: str = ""
+    draws: int = 3
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(gettext("draws must be at least 1"))
+
+
+@job("learning-curve", queue="gpu")
+class DrawLearningCurve(Job[LearningCurveOptions]):
+    """Train a version's recipe on few and on all labels, measure it, and keep the curve with the version."""
+
+    def run(self, options: LearningCurveOptions, ctx: RunContext) -> Finish:
+        """Try and sum up."""
+        project = ctx.run.project
+        version = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        if part:
+            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        found = learning_curves.measure(version, dataset, options.draws, ctx)
+
+        def finish() -> Mapping[str, Any]:
+            versions.learned(version, dataset.name, found)
+            return {"model": str(version), "dataset": dataset.name, **found}
 
         return finish
 

@@ -64,7 +64,7 @@ def windows(newest: Scan, size: int) -> Windows:
         "scan": newest.pk,
         "refreshed": str(newest.version),
     }
-    data = Snapshot(train=kept, validation=[], lineage=lineage)
+    data = Snapshot(train=kept, validation=[], unlabelled=[], lineage=lineage)
     return Windows(data, [each for each in before if usual(each, alarms=True)], size - len(kept))
 
 

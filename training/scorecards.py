@@ -44,7 +44,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class Bench:
     """One version's recipe and all labelled sequences it is tried on."""
 
     version: ModelVersion
@@ -135,10 +135,7 @@ def measure(version: ModelVersion, dataset: Dataset, protocols: Collection[str],
     protocol that could be tried. Finished trials are kept as the run's checkpoint. Raises JobFailed where no protocol
     could be tried.
     """
-    bench = _Bench(version, dataset, *_read(dataset, ctx), ctx)
-    vectors = line_vectors.store(version.encoder)
-    for batch in scan.batches(bench.sequences, scan.BATCH):
-        vectors.index(batch, ctx)  # ahead of all clocks: else the first trial pays for the others
+    tried_on = bench(version, dataset, ctx)
     done = _resume(ctx)
     ctx.stage(gettext("trials"), total=len(protocols) * seeds)
     skipped: dict[str, str] = {}
@@ -150,20 +147,29 @@ def measure(version: ModelVersion, dataset: Dataset, protocols: Collection[str],
         ctx.checkpoint()
         ctx.log(gettext("protocol %(name)s, seed %(seed)d") % {"name": name, "seed": seed})
         try:
-            figures, loaded, test = bench.trial(name, seed)
+            figures, loaded, test = tried_on.trial(name, seed)
         except split.SplitError as error:
             skipped[name] = splits.explain(dataset, error)
             ctx.log(skipped[name], "warning")
             continue
         done[key] = figures
         if "instability" not in done:
-            done["instability"] = {"protocol": name, **bench.disturb(loaded, test, seed)}
+            done["instability"] = {"protocol": name, **tried_on.disturb(loaded, test, seed)}
         ctx.checkpoint(len(done), lambda folder: _save(folder, done))
     tried = {name: [done[f"{name}/{seed}"] for seed in range(seeds) if f"{name}/{seed}" in done] for name in protocols}
     if not any(tried.values()):
         raise JobFailed("\n".join(skipped.values()))
     found = {name: protocol.summary(trials) if trials else {"skipped": skipped[name]} for name, trials in tried.items()}
     return Card(found, done["instability"])
+
+
+def bench(version: ModelVersion, dataset: Dataset, ctx: RunContext) -> Bench:
+    """Read the labelled sequences of a dataset and encode their lines."""
+    made = Bench(version, dataset, *_read(dataset, ctx), ctx)
+    vectors = line_vectors.store(version.encoder)
+    for batch in scan.batches(made.sequences, scan.BATCH):
+        vectors.index(batch, ctx)  # ahead of all clocks: else the first trial pays for the others
+    return made
 
 
 def _read(dataset: Dataset, ctx: RunContext) -> tuple[list[LogSequence], list[split.Member]]:

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from detection.engine.familiar import SEQUENCES
 from duolog.plugins.types import LogSequence
 from logs import datasets
 from logs import labels as stated
 from logs.models import Dataset, Split
+from logs.models import Sequence as Row
 from training import splits
 from training.engine.split import content, digest
 from workers.jobs import JobFailed
@@ -21,10 +23,12 @@ from workers.jobs import JobFailed
 class Snapshot:
     """Sequences to learn from, and those to choose the threshold on (none where a dataset has no split).
 
-    `newer_labels` were stated after the split was made; a snapshot does not know them.
+    `unlabelled` are some of the dataset's sequences that had no label when the split was made: a detector that takes
+    labels can learn from them what is usual. `newer_labels` were stated after that; a snapshot does not know them.
     """
 
     train: list[LogSequence]
+    unlabelled: list[LogSequence]
     validation: list[LogSequence]
     lineage: dict[str, Any]
     newer_labels: int = 0
@@ -53,6 +57,7 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
         raise JobFailed(gettext("there is nothing in %(ref)s to learn from") % {"ref": ref})
     return Snapshot(
         train=train,
+        unlabelled=_unlabelled(dataset, parts["train"], before) if labels else [],
         validation=[] if part else read.get("validation", []),
         lineage={
             "dataset": dataset.name,
@@ -62,6 +67,14 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
         },
         newer_labels=stated.newer(parts["train"]) if labels else 0,
     )
+
+
+def _unlabelled(dataset: Dataset, split: Split, before: datetime) -> list[LogSequence]:
+    """Return the newest of the sequences stored `before` that had no label when the split was made."""
+    rows = stated.counting(Row.objects.filter(dataset=dataset, created_at__lte=before), last=split.last_label)
+    newest = rows.filter(label=None).order_by("-id").values_list("pk", flat=True)[:SEQUENCES]
+    stored = datasets.read_stored(Row.objects.filter(pk__in=list(newest)), split.last_label)
+    return [row.sequence for row in stored]
 
 
 def _read(dataset: Dataset, split: Split) -> list[LogSequence]:

@@ -14,16 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.engine import serialize
-from detection.engine.neighbours import Crowd, settle, surprise
+from detection.engine.neighbours import LEAST, Crowd, limit, settle, surprise
 from duolog.plugins.points import Detector
 from duolog.plugins.types import Context, LineVectors, LogSequence
-
-LEAST = 20
-"""Fewer sequences than this say nothing about what is usual."""
-ALARM = 6.1
-"""Least surprise that is an alarm: sequences between USUAL and this are not learned from, and not yet flagged."""
-MARGIN = 1.1
-"""The threshold stands above the surprise of 99 in 100 usual sequences by this factor."""
 
 
 class TooFew(ValueError):
@@ -71,7 +64,7 @@ class Neighbours(Detector):
         ctx.stage("fit")
         usual, self.scale, surprises = settle(rows, table, self.options.seed)
         ctx.checkpoint()
-        self.limit = max(float(np.quantile(surprises[usual], 0.99)) * MARGIN, ALARM)
+        self.limit = limit(surprises[usual])
         self.crowd = Crowd.of(rows, usual, table)
         ctx.metric("left_out", float((~usual).mean()), step=0)
         return 0.5

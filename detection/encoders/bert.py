@@ -19,6 +19,10 @@ from duolog.plugins.types import Vectors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
+    from detection.engine.pooling import MeanPooled
+
 FORMAT = 1
 """Raised when the same weights would give other vectors, so that cached ones are not mixed with new ones."""
 
@@ -101,21 +105,25 @@ class Bert(Encoder):
         vectors = np.empty((len(lines), self.dim), np.float32)
         ids = self._token_ids(lines)
         order = sorted(range(len(lines)), key=lambda row: len(ids[row]))
-        model, device = self._model
         with torch.inference_mode():
             for start in range(0, len(order), self.options.batch):
                 rows = order[start : start + self.options.batch]
-                length = len(ids[rows[-1]])
-                tokens = torch.full((len(rows), length), self._pad, dtype=torch.long)  # [B, T]
-                mask = torch.zeros(len(rows), length, dtype=torch.long)  # [B, T]
-                for position, row in enumerate(rows):
-                    tokens[position, : len(ids[row])] = torch.tensor(ids[row])
-                    mask[position, : len(ids[row])] = 1
-                mask = mask.to(device)
-                hidden = model(input_ids=tokens.to(device), attention_mask=mask).last_hidden_state.float()  # [B, T, D]
-                weight = mask.unsqueeze(-1).float()  # [B, T, 1]
-                vectors[rows] = ((hidden * weight).sum(1) / weight.sum(1)).cpu().numpy()
+                vectors[rows] = self._frozen.pool([ids[row] for row in rows]).cpu().numpy()
         return vectors
+
+    def trainable(self) -> MeanPooled:
+        """Return all of it in fp32, of which everything learns but the table of words.
+
+        That table is four fifths of a multilingual BERT, and a log knows few of its words; computing is in bf16 where
+        `precision` says so.
+        """
+        import torch
+
+        from detection.engine.pooling import MeanPooled
+
+        bert = self._bert(torch.float32).requires_grad_(True)
+        bert.get_input_embeddings().requires_grad_(False)
+        return MeanPooled(bert, self._token_ids, self._pad, bf16=self._bf16)
 
     def _token_ids(self, lines: Sequence[str]) -> list[list[int]]:
         if not lines:
@@ -145,21 +153,29 @@ class Bert(Encoder):
     def _pad(self) -> int:
         return int(self._tokenizer.pad_token_id or 0)
 
+    @property
+    def _bf16(self) -> bool:
+        from detection.engine.device import native_bf16
+
+        return native_bf16() if self.options.precision == "auto" else self.options.precision == "bf16"
+
     @cached_property
-    def _model(self) -> tuple[Any, Any]:
+    def _frozen(self) -> MeanPooled:
         import torch
+
+        from detection.engine.device import device
+        from detection.engine.pooling import MeanPooled
+
+        bert = self._bert(torch.bfloat16 if self._bf16 else torch.float32).requires_grad_(False)
+        return MeanPooled(bert, self._token_ids, self._pad).to(device())
+
+    def _bert(self, dtype: torch.dtype) -> Any:
         from transformers import AutoModel
         from transformers.utils import logging
 
-        from detection.engine.device import device, native_bf16
-
         logging.disable_progress_bar()
-        where = device()
         extra = {"add_pooling_layer": False} if self._config["model_type"] == "bert" else {}
-        bf16 = native_bf16() if self.options.precision == "auto" else self.options.precision == "bf16"
-        dtype = torch.bfloat16 if bf16 else torch.float32
-        model = AutoModel.from_pretrained(self.folder, dtype=dtype, use_safetensors=True, **extra)
-        return model.eval().requires_grad_(False).to(where), where
+        return AutoModel.from_pretrained(self.folder, dtype=dtype, use_safetensors=True, **extra).eval()
 
 
 def resolve(model: str, cache: str = "") -> Path:

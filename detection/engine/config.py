@@ -36,7 +36,8 @@ class Training:
 
     With `class_weights` the rarer label counts more. `focal` is the exponent of the focal loss (0: cross-entropy; Lin
     et al. 2017, arXiv:1708.02002). With a `patience`, either stage ends when the PR-AUC on the validation part has not
-    risen for so many epochs, and goes on from its best weights (0: never). `accumulate` batches make one step.
+    risen for so many epochs, and goes on from its best weights (0: never). `accumulate` batches make one step. With
+    `encoder_trainable` the encoder learns, too, at a rate of its own (`detection.engine.tuning`).
     """
 
     epochs: int = 2
@@ -51,11 +52,13 @@ class Training:
     label_smoothing: float = 0.0
     patience: int = 0
     accumulate: int = 1
+    encoder_trainable: bool = False
+    encoder_learning_rate: float = 2e-5  # as BERT's authors fine-tune, arXiv:1810.04805
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or self.learning_rate <= 0:
-            raise ValueError("epochs and batch must be at least 1, learning_rate above 0")
+        if self.epochs < 1 or self.batch < 1 or min(self.learning_rate, self.encoder_learning_rate) <= 0:
+            raise ValueError("epochs and batch must be at least 1, learning rates above 0")
         if self.focal < 0 or self.patience < 0 or self.accumulate < 1:
             raise ValueError("focal and patience must be at least 0, accumulate at least 1")
         if not 0 <= self.label_smoothing < 1:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+
+from detection.engine.familiar import FEATURES
 
 Lines = NDArray[np.int32]
 """One sequence, [lines, 1 + C]: of each line its row in the vector table and its codes (`detection.engine.inputs`)."""
@@ -19,11 +21,15 @@ POOL = 16
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """S sequences in W >= S windows: `lines` [W, L, 1 + C] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S]."""
+    """S sequences in W >= S windows: `lines` [W, L, 1 + C] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S].
+
+    `features` [S, 3] are those of `detection.engine.familiar`.
+    """
 
     lines: Tensor
     owner: Tensor
     labels: Tensor
+    features: Tensor
 
 
 class LogSequenceDataset:
@@ -33,9 +39,16 @@ class LogSequenceDataset:
     It scores as its highest window, in training too, so a label need not be true of every window.
     """
 
-    def __init__(self, rows: Sequence[Lines], labels: Sequence[int], window: int) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Lines],
+        labels: ArrayLike,
+        window: int,
+        features: NDArray[np.float32] | None = None,
+    ) -> None:
         self.windows = [windows(row, window) for row in rows]
         self.labels = np.asarray(labels, np.float32)
+        self.features = np.zeros((len(rows), FEATURES), np.float32) if features is None else features
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -60,7 +73,8 @@ class LogSequenceDataset:
     def _batch(self, members: NDArray[np.int64]) -> Batch:
         parts = [part for member in members for part in self.windows[member]]
         owner = [position for position, member in enumerate(members) for _ in self.windows[member]]
-        return Batch(pad(parts), torch.tensor(owner), torch.from_numpy(self.labels[members]))
+        told = (torch.from_numpy(values[members]) for values in (self.labels, self.features))
+        return Batch(pad(parts), torch.tensor(owner), *told)
 
 
 def windows(rows: Lines, size: int) -> list[Lines]:

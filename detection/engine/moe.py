@@ -16,10 +16,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detection.engine.config import MoEConfig
+from detection.engine.familiar import FEATURES
 from detection.engine.inputs import CODES
 
+LINES_AT_ONCE = 8192
+"""Lines, padding included, that are scored in one go: fills two cores, and bounds memory whatever the lengths."""
 REPEATS = 3
 """A line said more often than this before is like one said so often."""
+
+TRUST = 0.5
+"""Logits for each unit of labels-free surprise before anything is learned."""
 
 
 class Gate(NamedTuple):
@@ -126,6 +132,7 @@ class EncoderWithMoE(nn.Module):
     def __init__(self, config: MoEConfig, dim: int) -> None:
         super().__init__()
         self.config, self.dim = config, dim
+        self.at_once = LINES_AT_ONCE
         # Encoder vectors lie in a narrow cone (cosines of .8 to .9 between any two); `standardise` spreads them.
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
@@ -136,6 +143,9 @@ class EncoderWithMoE(nn.Module):
         self.codes = nn.Parameter(torch.zeros(CODES, config.hidden))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))  # type: ignore[assignment]
         self.head = nn.Linear(2 * config.hidden, 1)
+        self.familiar = nn.Linear(FEATURES, 1)
+        nn.init.zeros_(self.familiar.weight)  # until `familiarise`, it says nothing
+        nn.init.zeros_(self.familiar.bias)
 
     def gate(self, on: bool) -> None:
         """Turn the gates of all blocks on or off."""
@@ -146,6 +156,12 @@ class EncoderWithMoE(nn.Module):
         """Take the centre and spread of training's distinct lines `table` [R, D]."""
         self.mean.copy_(table.mean(0))
         self.scale.copy_(table.std(0, correction=0).clamp_min(1e-6))
+
+    def familiarise(self, limit: float) -> None:
+        """Start from the labels-free detector (`detection.engine.familiar`): what is below its `limit` is normal."""
+        with torch.no_grad():
+            self.familiar.weight.fill_(TRUST)
+            self.familiar.bias.fill_(-TRUST * limit)
 
     def forward(self, table: Tensor, lines: Tensor) -> tuple[Tensor, list[Gate]]:
         """Return logits [W] and, for each block, the gate of all N lines.

@@ -35,6 +35,12 @@ OFTEN = 0.1
 """Lines that this share of the sequences hold are missed where they are absent; others would add next to nothing."""
 USUAL = 4.9
 """Surprise up to which a sequence belongs to the crowd: all three distances about twice what is usual."""
+LEAST = 20
+"""Fewer sequences than this say nothing about what is usual."""
+ALARM = 6.1
+"""Least surprise that is an alarm: sequences between USUAL and this are not learned from, and not yet flagged."""
+MARGIN = 1.1
+"""The alarm stands above the surprise of 99 in 100 usual sequences by this factor."""
 ROUNDS, FOLDS = 3, 5
 LEAST_USUAL = 0.6
 """Share of the sequences that stays, however they scatter."""
@@ -127,6 +133,11 @@ def settle(
         if number < ROUNDS:
             usual = surprises <= max(USUAL, float(np.quantile(surprises, LEAST_USUAL)))
     return usual, scale, surprises
+
+
+def limit(surprises: NDArray[np.float64]) -> float:
+    """Return the surprise that is an alarm, from those of the usual sequences [U]."""
+    return max(float(np.quantile(surprises, 0.99)) * MARGIN, ALARM)
 
 
 def surprise(distances: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:

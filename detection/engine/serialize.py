@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-FORMAT = 2  # 2: line inputs and blocks of the small model, three distances of the labels-free one
+FORMAT = 3  # 3: the small model knows the labels-free distances
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 

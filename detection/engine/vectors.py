@@ -70,6 +70,10 @@ class VectorStore:
         """Identity of the encoder's weights and settings."""
         return self.encoder.digest
 
+    def of(self, encoder: Encoder) -> VectorStore:
+        """Return a store of another encoder over the same backend, with a memory of its own."""
+        return VectorStore(encoder, self._backend, lines=self._lines)
+
     def index(self, sequences: Sequence[LogSequence], ctx: Context) -> tuple[list[NDArray[np.int32]], Vectors]:
         """Return one array of rows a sequence, and the table [rows, dim] they point into.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log1p
 
 WIDTH, HEIGHT = 320, 120
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 18
@@ -41,15 +42,16 @@ class Bar:
     title: str
 
 
-def curve(name: str, points: Sequence[tuple[int, float]]) -> Curve:
-    """Draw (step, value) points, sorted by step; there is at least one."""
+def curve(name: str, points: Sequence[tuple[int, float]], *, log: bool = False) -> Curve:
+    """Draw (step, value) points, sorted by step; there is at least one. `log` draws log(1 + step)."""
     steps, values = [step for step, _ in points], [value for _, value in points]
     low, high = min(values), max(values)
     if low == high:
         low, high = low - 0.5, high + 0.5
 
     def x(step: int) -> float:
-        return LEFT + (step - steps[0]) / max(1, steps[-1] - steps[0]) * (WIDTH - LEFT - RIGHT)
+        first, at, last = (log1p(each) if log else each for each in (steps[0], step, steps[-1]))
+        return LEFT + (at - first) / (last - first or 1) * (WIDTH - LEFT - RIGHT)
 
     def y(value: float) -> float:
         return TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM)

@@ -248,6 +248,19 @@ class ScanForm(WithModel):
     title = _("Scan a dataset")
     button = _("Scan")
 
+    explain = forms.ChoiceField(
+        label=_("Blame of the lines"),
+        choices=[
+            ("counterfactual", _("counterfactual: each line left out, and all scored again")),
+            ("fast", _("fast: by gradients, for long sequences and the detector moe")),
+        ],
+        widget=UnfoldAdminSelectWidget(),
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Add where the blame comes from."""
+        return super().options() | {"explain": self.cleaned_data["explain"]}
+
 
 class EvaluateForm(WithModel):
     """Compare a model with labels."""
@@ -330,6 +343,21 @@ class RefreshForm(WithModel):
         return {"dataset": data["dataset"].name, "model": str(data["model"]), "sequences": data["sequences"]}
 
 
+class LearningCurveForm(WithModel):
+    """Train a model's recipe on few and on all labels."""
+
+    title = _("Draw a learning curve")
+    button = _("Draw")
+
+    part = None  # type: ignore[assignment]  # it divides the dataset anew
+    draws = number_field(_("Draws"), 3, 1, help_text=_("How often labels are drawn and the figures are measured."))
+
+    def options(self) -> dict[str, Any]:
+        """Name both by reference."""
+        data = self.cleaned_data
+        return {"dataset": data["dataset"].name, "model": str(data["model"]), "draws": data["draws"]}
+
+
 FORMS: dict[str, Callable[..., StartForm]] = {
     "generate": GenerateForm,
     "split": SplitForm,
@@ -337,6 +365,7 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "scan": ScanForm,
     "evaluate": EvaluateForm,
     "scorecard": ScorecardForm,
+    "learning-curve": LearningCurveForm,
     "measure-gap": GapForm,
     "refresh": RefreshForm,
     "choose-threshold": ThresholdForm,

@@ -64,10 +64,14 @@ def test_it_learns_what_an_error_is(data, vectors, trained):
     assert evaluate([s.label for s in data[2]], scores, threshold)["f1"] > 0.95
 
 
-def test_blame_finds_the_planted_line(data, vectors, trained):
+@pytest.mark.parametrize("how", ["counterfactual", "fast"])
+def test_blame_finds_the_planted_line(data, vectors, trained, how):
     detector, _ = trained
     flagged = [s for s in data[2] if s.label]
-    weights = blame(lambda part: detector.score(part, vectors, NullContext()), flagged)
+    if how == "fast":
+        weights = detector.blame(flagged, vectors, NullContext())
+    else:
+        weights = blame(lambda part: detector.score(part, vectors, NullContext()), flagged)
     hits = 0
     for sequence, weight in zip(flagged, weights, strict=True):
         assert len(weight) == len(sequence.entries)
@@ -75,6 +79,18 @@ def test_blame_finds_the_planted_line(data, vectors, trained):
         assert weight.sum() == pytest.approx(1) or not weight.any()
         hits += sequence.entries[int(weight.argmax())].split()[0] in {"ERROR", "FATAL", "WARN"}
     assert hits >= 0.9 * len(flagged)
+
+
+def test_fast_blame_of_a_long_sequence_explains_its_most_suspicious_window(vectors, trained):
+    quiet, odd = "INFO 订单服务 创建订单 <*> 成功", "FATAL connection pool exhausted"
+    entries = [quiet] * 700
+    entries[611] = odd
+    long, alone, empty = (LogSequence("s", tuple(each)) for each in (entries, [odd], []))
+    found = trained[0].blame([long, alone, empty], vectors, NullContext())
+    assert [len(weights) for weights in found] == [700, 1, 0]
+    assert found[0].argmax() == 611 and found[0].sum() == pytest.approx(1)
+    assert not found[0][:300].any(), "what lies in other windows has no part in it"
+    assert found[1] == [1]
 
 
 def test_the_same_seed_gives_the_same_scores(data, vectors, trained):
@@ -127,6 +143,14 @@ def test_the_curves_show_loss_and_validation(data, vectors, tmp_path):
     Moe(OPTIONS).fit(data[0], data[1], vectors, watched)
     assert watched.metrics["loss"][-1] < watched.metrics["loss"][0]
     assert len(watched.metrics["validation_f1"]) == 2 * OPTIONS.epochs
+
+
+def test_the_last_of_the_curves_tells_of_the_model_that_comes_out(data, vectors, tmp_path):
+    """The average of the weights is validated, and it is what scores: not the last weights."""
+    watched, detector = Watched(tmp_path), Moe(replace(OPTIONS, epochs=1))
+    threshold = detector.fit(data[0], data[1], vectors, watched)
+    found = evaluate([s.label for s in data[1]], detector.score(data[1], vectors, NullContext()), threshold)
+    assert watched.metrics["validation_pr_auc"][-1] == pytest.approx(found["pr_auc"])
 
 
 def test_a_saved_detector_scores_the_same(data, vectors, trained, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from detection import promotion
@@ -59,6 +60,21 @@ def test_plots_are_drawn_and_given_as_json(browser, api, ours):
     found = api("viewer").get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data
     assert found["parts"] == ours.version.plots
     assert found["training"]["loss"][1] == [1, 0.5]
+
+
+def test_which_experts_do_what_is_a_heat_map_with_a_warning_of_idle_ones(browser, api, ours):
+    routing = {
+        "load": [0.6, 0.4, 0.0, 0.0], "fired": 1.5, "collapsed": [2, 3],
+        "types": {"normal": [0.7, 0.3, 0, 0], "timeout": [0.05, 0.95, 0, 0]},
+    }  # fmt: skip
+    assert "Types by expert" not in shown(browser("viewer"), ours.version)  # a detector without experts
+    metrics = {"logs:test": {**ours.version.metrics["logs:test"], "routing": routing}}
+    ModelVersion.objects.filter(pk=ours.version.pk).update(metrics=metrics, options={"experts": 2})
+    page = shown(browser("root"), ours.version)
+    assert re.search(r'heat-10" title="[^"]*timeout[^"]* · block 1, expert 2">95%', page)
+    assert "Collapsed, with less than 1 % of the work: block 2, expert 1, block 2, expert 2." in page
+    found = api("reviewer").get(f"/api/v1/model-versions/{ours.version.pk}/plots/").data
+    assert found["routing"] == {"logs:test": routing}
 
 
 def test_what_the_threshold_promises_stands_beside_what_came(browser, api, ours):

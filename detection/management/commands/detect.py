@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from queue import Empty, Queue
 from threading import Thread
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from django.core.management.base import CommandError, CommandParser
@@ -46,6 +46,10 @@ class Command(DuologCommand):
         parser.add_argument(
             "--model", default="", help=str(_("name@alias, name:version or name (default: the newest champion)"))
         )
+        parser.add_argument(
+            "--explain", choices=get_args(scan.Explain), default="counterfactual",
+            help=str(_("blame by leaving each line out and scoring again, or fast, by gradients (detector moe only)")),
+        )  # fmt: skip
         cut = parser.add_mutually_exclusive_group()
         cut.add_argument("--window", type=int, help=str(_("plain text: so many lines make a sequence (default: 20)")))
         cut.add_argument(
@@ -60,6 +64,7 @@ class Command(DuologCommand):
         json: bool,
         file: str,
         model: str,
+        explain: scan.Explain,
         window: int | None,
         session: str | None,
         **options: Any,
@@ -76,7 +81,7 @@ class Command(DuologCommand):
         try:
             for batch in _batches(records):
                 sequences = [record for record in batch if isinstance(record, LogSequence)]
-                batch_scored = scan.score_batch(loaded, sequences, NullContext()) if sequences else []
+                batch_scored = scan.score_batch(loaded, sequences, NullContext(), how=explain) if sequences else []
                 show(batch_scored)
                 anomalous += sum(scored.anomalous for scored in batch_scored)
                 sys.stdout.flush()

@@ -20,9 +20,10 @@ def build(cls: type[T], values: Mapping[str, Any]) -> T:
     """Return `cls` filled from `values`; raise OptionsError on unknown names, wrong types or a failed check.
 
     Strings are converted to the field's type, so that `{"epochs": "3"}` of a form or command line works; where a tuple
-    is wanted, commas separate its members.
+    is wanted, commas separate its members. A dot in a name is an underscore: `encoder.trainable`.
     """
     fields = get_type_hints(cls)
+    values = {name.replace(".", "_"): value for name, value in values.items()}
     for name in values:
         if name not in fields:
             near = difflib.get_close_matches(name, fields, n=1)

@@ -85,6 +85,14 @@ class Encoder(Plugin):
     def encode(self, lines: Sequence[str]) -> Vectors:
         """Return float32 [len(lines), dim], one row a line, in order, finite."""
 
+    def trainable(self) -> Any:
+        """Return a new `torch.nn.Module` with this encoder's weights, from a list of lines to a tensor [lines, dim].
+
+        Gradients reach its parameters that require them, and those alone are trained and kept with a version. Raise
+        NotImplementedError, as this does, if there is no such thing.
+        """
+        raise NotImplementedError(f"the encoder {type(self).__name__} cannot be trained further")
+
 
 class Detector(Plugin):
     """A model that scores sequences (group `duolog.detectors`).
