@@ -34,6 +34,11 @@ class Drift:
         """Whether it is time to train on newer logs."""
         return self.level != CALM
 
+    @property
+    def follows(self) -> bool:
+        """Whether the version can learn from the newest sequences as they are (the job `refresh`)."""
+        return self.scan.version.detector == "neighbours"
+
 
 def newest_drift(versions: Iterable[ModelVersion] | Q) -> list[Drift]:
     """Return the drift of the newest scan of each version (or of those a condition on scans holds for)."""

@@ -5,22 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from django.conf import settings
 from django.utils.text import slugify
 from django.utils.translation import gettext
 
-from detection import line_vectors, promotion, thresholds, versions
-from detection.models import Scorecard
+from detection import aliases, promotion, thresholds, versions
+from detection.aliases import CHAMPION
+from detection.models import ModelAlias, Scan, Scorecard
 from duolog.plugins import guard, registry
-from duolog.plugins.options import as_json
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
 from logs.models import Label
-from training import calibration, evaluation, gaps, learning_curves, scorecards, snapshot, splits
-from training.engine import leakage
+from training import (
+    calibration,
+    evaluation,
+    fitting,
+    gaps,
+    learning_curves,
+    refresh,
+    scorecards,
+    snapshot,
+    splits,
+)
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
 
@@ -129,8 +136,6 @@ class FitDetector(Job[FitOptions]):
 
     def run(self, options: FitOptions, ctx: RunContext) -> Finish:
         """Fit, measure on the validation part, and keep the artifact."""
-        from detection.engine.floors import Floors  # reads scikit-learn
-
         detector = versions.create(options.detector, options.options)
         ctx.stage(gettext("reading"))
         data = snapshot.take(
@@ -146,41 +151,73 @@ class FitDetector(Job[FitOptions]):
             ctx.log(message % {"labels": data.newer_labels, "dataset": data.lineage["dataset"]}, "warning")
         dataset, _part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
         plan = calibration.plan(options.threshold, data, dataset)
-        vectors = line_vectors.store(settings.ENCODER)
-        threshold = guard.call(detector, "fit", [*data.train, *data.unlabelled], data.validation, vectors, ctx)
-        calibrated = calibration.calibrate(versions.Loaded(detector, vectors, threshold), data, plan, ctx)
-        loaded = calibrated.loaded
-        ctx.stage(gettext("fitting the trivial floors"))
-        floors = Floors.fit(data.train, data.validation, labels=detector.needs_labels)
-        learned = evaluation.templates(data.train)
-        metrics = {}
-        if any(sequence.label is not None for sequence in data.validation):
-            ctx.stage(gettext("validating"), total=len(data.validation))
-            metrics = evaluation.measure(loaded, data.validation, ctx, learned, floors)
-
-        def save(folder: Path) -> None:
-            guard.call(detector, "save", folder)
-            leakage.save(learned, folder)
-            floors.save(folder)
-
-        fitted = versions.Fitted(
-            name=options.name or _model_name(options),
-            detector=options.detector,
-            options=as_json(detector.options),
-            encoder=settings.ENCODER,
-            encoder_digest=vectors.digest,
-            temperature=loaded.temperature,
-            threshold=loaded.threshold,
-            policy=calibrated.policy,
-            reference=calibrated.reference,
-            metrics={f"{data.lineage['dataset']}:validation": metrics} if metrics else {},
-            lineage=data.lineage,
-            artifact=ctx.artifact("model", save),
-        )
+        name = options.name or _model_name(options)
+        fitted, loaded = fitting.fit(detector, data, ctx, plugin=options.detector, name=name, plan=plan)
 
         def finish() -> Mapping[str, Any]:
             version = versions.propose(fitted, project=ctx.run.project)
+            metrics: Mapping[str, Any] = next(iter(fitted.metrics.values()), {})
             return {"model": str(version), "threshold": loaded.threshold, "metrics": versions.figures(metrics)}
+
+        return finish
+
+
+@dataclass(frozen=True)
+class RefreshOptions:
+    """Which version (see `versions.resolve`) is to follow which dataset, by how many of its newest sequences."""
+
+    dataset: str
+    model: str = ""
+    sequences: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.sequences < 1:
+            raise ValueError(gettext("sequences must be at least 1"))
+
+
+@job("refresh", queue="gpu")
+class Refresh(Job[RefreshOptions]):
+    """Fit a detector that needs no labels anew on the newest sequences its version has scanned.
+
+    The next version of the name takes the champion's place if it stays quiet on the window before.
+    """
+
+    def run(self, options: RefreshOptions, ctx: RunContext) -> Finish:
+        """Fit, and look back."""
+        project = ctx.run.project
+        old = versions.resolve(project=project, ref=options.model)
+        dataset, part = datasets.resolve(project=project, ref=options.dataset)
+        detector = versions.create(old.detector, old.options)
+        if part or detector.needs_labels:
+            raise JobFailed(gettext("only a detector without labels follows a dataset; `duolog train` is for others"))
+        newest = Scan.objects.filter(version=old, dataset=dataset, shadow_of=None).order_by("-pk").first()
+        if newest is None:
+            told = {"version": old, "dataset": dataset.name}
+            text = gettext("%(version)s has not scanned %(dataset)s yet: scan it first")
+            raise JobFailed(text % told)
+        ctx.stage(gettext("reading"))
+        found = refresh.windows(newest, options.sequences)
+        fitted, loaded = fitting.fit(detector, found.data, ctx, plugin=old.detector, name=old.name)
+        ctx.stage(gettext("scoring"), total=len(found.before))
+        share = refresh.alarms(loaded, found.before, ctx)
+
+        def finish() -> Mapping[str, Any]:
+            version = versions.propose(fitted, project=project)
+            calm = share <= refresh.MOST_ALARMS
+            live = ModelAlias.objects.filter(version=old, alias=CHAMPION).exists()
+            if calm and live:
+                reason = gettext("refreshed from %(version)s: alarms on %(share)s of the window before")
+                told = {"version": old, "share": f"{share:.1%}"}
+                aliases.point(version, CHAMPION, user=ctx.run.created_by, reason=reason % told)
+            return {
+                "model": str(version),
+                "refreshed": str(old),
+                "sequences": len(found.data.train),
+                "left_out": found.left_out,
+                "before": len(found.before),
+                "alarms_before": share,
+                "promoted": calm and live,
+            }
 
         return finish
 

@@ -326,6 +326,23 @@ class ScorecardForm(WithModel):
         return {"dataset": data["dataset"].name, "model": str(data["model"]), "seeds": data["seeds"]}
 
 
+class RefreshForm(WithModel):
+    """A labels-free model that follows its dataset."""
+
+    title = _("Learn from the newest sequences")
+    button = _("Refresh")
+
+    part = None  # type: ignore[assignment]  # the newest of what was scanned
+    sequences = number_field(
+        _("Newest sequences"), 1000, 1, help_text=_("Of those that the model has scanned; alarms are left out.")
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Name both by reference."""
+        data = self.cleaned_data
+        return {"dataset": data["dataset"].name, "model": str(data["model"]), "sequences": data["sequences"]}
+
+
 class LearningCurveForm(WithModel):
     """Train a model's recipe on few and on all labels."""
 
@@ -350,6 +367,7 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "scorecard": ScorecardForm,
     "learning-curve": LearningCurveForm,
     "measure-gap": GapForm,
+    "refresh": RefreshForm,
     "choose-threshold": ThresholdForm,
 }
 
