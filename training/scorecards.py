@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from django.utils.translation import gettext
 from numpy.typing import NDArray
 
-from detection import line_vectors, scan, versions
+from detection import line_vectors, scan, thresholds, versions
 from detection.models import ModelVersion
 from detection.versions import Loaded
 from duolog.plugins import guard
@@ -59,7 +59,7 @@ class Bench:
         return {name: [self.sequences[position] for position in positions] for name, positions in found.items()}
 
     def fit(self, parts: dict[str, list[LogSequence]], seed: int) -> Loaded:
-        """Return the version's detector, trained with its options and this seed."""
+        """Return the version's detector, trained with its options and this seed, and a threshold by its policy."""
         from detection.engine.vectors import Quiet
 
         options = dict(self.version.options)
@@ -69,7 +69,12 @@ class Bench:
         vectors = line_vectors.store(self.version.encoder)
         # Quiet: the checkpoints are this run's, and a detector would take another trial's for its own.
         threshold = guard.call(plugin, "fit", parts["train"], parts["validation"], vectors, Quiet(self.ctx))
-        return Loaded(plugin, vectors, threshold)
+        loaded = Loaded(plugin, vectors, threshold)
+        if policy := self.version.policy.get("policy"):
+            held_out = parts["validation"]
+            plan = thresholds.plan(thresholds.parse(policy), held_out, self.dataset)
+            loaded = replace(loaded, threshold=plan.choose(self.rate(loaded, held_out), "").threshold)
+        return loaded
 
     def rate(self, loaded: Loaded, sequences: Iterable[LogSequence]) -> NDArray[np.float64]:
         """Return the scores of sequences."""
@@ -148,8 +153,8 @@ def measure(version: ModelVersion, dataset: Dataset, protocols: Collection[str],
         ctx.log(gettext("protocol %(name)s, seed %(seed)d") % {"name": name, "seed": seed})
         try:
             figures, loaded, test = tried_on.trial(name, seed)
-        except split.SplitError as error:
-            skipped[name] = splits.explain(dataset, error)
+        except (split.SplitError, JobFailed) as error:  # no division, or none that the threshold's policy can do with
+            skipped[name] = splits.explain(dataset, error) if isinstance(error, split.SplitError) else str(error)
             ctx.log(skipped[name], "warning")
             continue
         done[key] = figures

@@ -49,7 +49,7 @@ class Training:
     balance: float = 0.01  # weight of the load-balancing loss, as in arXiv:2403.07652
     entropy: float = 1e-4  # weight of the router's entropy, as there
     router_z: float = 1e-3  # weight of the router's z-loss, as in ST-MoE, arXiv:2202.08906
-    causes: float = 1.0  # weight of the loss on lines, where root causes are marked
+    causes: float = 3.0  # weight of the loss on lines, where root causes are marked
     class_weights: bool = True
     focal: float = 0.0
     label_smoothing: float = 0.0

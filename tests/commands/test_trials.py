@@ -6,6 +6,7 @@ Its models become champions, so it comes after the tests that expect the shop's 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -64,6 +65,27 @@ def test_the_instability_curve_begins_at_the_undisturbed_figure(card: dict[str, 
     assert {tuple(percent for percent, _ in curve) for curve in curves.values()} == {(0, 5, 10, 20, 30)}
     assert len({curve[0][1] for curve in curves.values()}) == 1
     assert "two languages" in card["instability"]["not_measured"]["reworded"]
+
+
+@pytest.fixture
+def by_policy(card: dict[str, Any]) -> Iterator[Callable[[str], None]]:
+    """Give the version another policy for the time of a test."""
+    version = ModelVersion.objects.filter(name="quiet", number=1)
+    yield lambda policy: version.update(policy={"policy": policy})
+    version.update(policy={})
+
+
+def test_the_threshold_is_chosen_as_the_versions_own_is(card: dict[str, Any], ask: Any, by_policy: Any) -> None:
+    by_policy("rate=0.5")
+    anew = ask("scorecard", "--dataset", "all", "--model", "quiet", "--seeds", 1, "--protocols", "random")
+    before, after = (found["protocols"]["random"]["false_alarms"]["mean"] for found in (card, anew))
+    assert before < 200 < after
+
+
+def test_a_protocol_that_cannot_keep_the_policys_promise_is_skipped_with_the_reason(ask: Any, by_policy: Any) -> None:
+    by_policy("rate=0.001")
+    with pytest.raises(CommandError, match="takes 999 sequences labelled normal"):
+        ask("scorecard", "--dataset", "all", "--model", "quiet", "--seeds", 1, "--protocols", "random")
 
 
 def test_it_is_kept_with_the_version(card: dict[str, Any]) -> None:

@@ -79,7 +79,7 @@ def test_training_refuses_a_policy_before_it_trains(shop: Any) -> None:
 
 @pytest.fixture(scope="module")
 def second(shop: Any, ask: Any) -> ModelVersion:
-    """A version that learned next to nothing, with a threshold by rate."""
+    """A version of little training, with a threshold by rate."""
     answer = ask(
         "train", "--dataset", "shop", "--set", "epochs=1", "--set", "batch=128", "--threshold", "rate=0.1", "--wait"
     )
@@ -101,6 +101,7 @@ def test_promote_and_rollback(ask: Any, version: ModelVersion, second: ModelVers
 def test_a_shadow_keeps_only_disagreements_and_is_judged_by_labels(
     ask: Any, version: ModelVersion, second: ModelVersion
 ) -> None:
+    ModelVersion.objects.filter(pk=second.pk).update(threshold=0.0)  # flags all, so it disagrees with any other
     ask("promote", "--model", str(second), "--alias", "shadow")
     result = perform(job="scan", options={"dataset": "shop:test", "model": "shop-moe"}).result
     champion = Scan.objects.get(pk=result["scan"])

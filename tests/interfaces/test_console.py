@@ -141,7 +141,7 @@ def test_the_sample_browser_searches_and_filters(browser, ours):
         ("generate", {"dataset": "new", "count": 5, "seed": 0, "kind": "analysis", "language": "pairs"}),
         ("split", {"strategy": "template", "train": 2, "validation": 1, "test": 0, "seed": 0}),
         ("fit-detector", {"detector": "moe"}),
-        ("scan", {}),
+        ("scan", {"explain": "counterfactual"}),
         ("evaluate", {"part": "test"}),
         ("choose-threshold", {"part": "test", "threshold": "rate=0.1"}),
     ],
