@@ -34,7 +34,7 @@ from peers import BertBase  # noqa: E402
 
 from detection.detectors.moe import Moe  # noqa: E402
 from detection.encoders.bert import Bert, BertOptions  # noqa: E402
-from detection.engine import loop  # noqa: E402
+from detection.engine import scoring  # noqa: E402
 from detection.engine.config import MoEOptions  # noqa: E402
 from detection.engine.device import device  # noqa: E402
 from detection.engine.inputs import Inputs  # noqa: E402
@@ -109,7 +109,7 @@ def every_line(detector: Moe, encoder: Bert, sequences: list[LogSequence]) -> ND
     both = zip(rows, detector.inputs.codes(sequences), strict=True)
     parts, table = [np.column_stack(pair) for pair in both], encoder.encode(lines)
     features = detector.familiar.features(rows, table) if detector.familiar else None
-    return loop.score(detector.model, parts, table, QUIET, features)
+    return scoring.score(detector.model, parts, table, QUIET, features)
 
 
 def timed(work: Callable[[], object], times: int) -> float:

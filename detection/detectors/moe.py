@@ -109,19 +109,19 @@ class Moe(Detector):
 
     def score(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
         """Return the probability of being anomalous for each sequence."""
-        from detection.engine import loop
+        from detection.engine import scoring
         from detection.engine.vectors import Quiet
 
         lines, table = self._lines(sequences, vectors, Quiet(ctx))
-        return loop.score(self.model, lines, table, ctx, self._features(lines, table))
+        return scoring.score(self.model, lines, table, ctx, self._features(lines, table))
 
     def route(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> NDArray[np.float64]:
-        """Return how much each expert weighs in each sequence (`detection.engine.loop.route`)."""
-        from detection.engine import loop
+        """Return how much each expert weighs in each sequence (`detection.engine.scoring.route`)."""
+        from detection.engine import scoring
         from detection.engine.vectors import Quiet
 
         lines, table = self._lines(sequences, vectors, Quiet(ctx))
-        return loop.route(self.model, lines, table, ctx)
+        return scoring.route(self.model, lines, table, ctx)
 
     def blame(self, sequences: Sequence[LogSequence], vectors: LineVectors, ctx: Context) -> list[NDArray[np.float64]]:
         """Return one weight a line, fast (`detection.engine.gradients.blame`)."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from detection.engine import calibrate, loop, metrics
+from detection.engine import calibrate, loop, metrics, scoring
 from detection.engine.config import MoEOptions
 from detection.engine.data import Causes, Lines, LogSequenceDataset
 from detection.engine.device import device
@@ -76,7 +76,7 @@ class Fitting:
         lines, truth, features = validation
         if self.encoder:  # takes too long to be learned several times
             table = self.encoder.fill(self.table, lines, self.encoder.parameters()) if len(lines) else self.table
-            return model, calibrate.best_f1(truth, loop.score(model, lines, table, ctx, features))
+            return model, calibrate.best_f1(truth, scoring.score(model, lines, table, ctx, features))
         told = [self._parts(model, lines, features, ctx)]
         if np.bincount(truth, minlength=2).min() >= ENOUGH or len(self.labels) >= FEW:
             return model, calibrate.best_f1(truth, expit(told[0].sum(1)))
@@ -108,10 +108,10 @@ class Fitting:
         return self._parts(model, [self.lines[member] for member in members], self.features[members], ctx)
 
     def _parts(
-        self, model: EncoderWithMoE, lines: Sequence[Lines], features: loop.Features, ctx: Context
+        self, model: EncoderWithMoE, lines: Sequence[Lines], features: scoring.Features, ctx: Context
     ) -> NDArray[np.float64]:
         """Return the two logits [S, 2] that add up: of the lines, and of the distances."""
-        return np.column_stack([loop.logits(model, lines, self.table, ctx), loop.familiar(model, features)])
+        return np.column_stack([scoring.logits(model, lines, self.table, ctx), scoring.familiar(model, features)])
 
 
 def folds(labels: Labels, seed: int) -> list[Members]:

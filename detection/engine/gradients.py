@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detection.engine.data import Lines, windows
-from detection.engine.loop import in_batches
 from detection.engine.moe import EncoderWithMoE
+from detection.engine.scoring import in_batches
 from duolog.plugins.types import Context, Vectors
 
 

@@ -13,7 +13,7 @@ COLLAPSED = 0.01
 
 
 def summary(weights: NDArray[np.float64], types: Sequence[str]) -> dict[str, Any]:
-    """Sum up the weights [S, B·E] of the experts in sequences (`loop.route`), of `types` each.
+    """Sum up the weights [S, B·E] of the experts in sequences (`scoring.route`), of `types` each.
 
     Returns JSON: the `load` of each expert, `fired`, how many weigh at least COLLAPSED in a sequence on average, the
     heat map `types` with the load of each expert by type, and `collapsed`, the numbers (from 0) of the idle experts.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from detection.engine import loop
+from detection.engine import loop, scoring
 from detection.engine.config import MoEConfig, MoEOptions
 from detection.engine.data import LogSequenceDataset, pad, windows
 from detection.engine.moe import EncoderWithMoE
@@ -42,8 +42,8 @@ def test_one_logit_a_window_and_a_gate_for_every_line(model):
 
 def test_a_score_does_not_depend_on_its_batch_mates(model):
     rows = sequences(50)
-    together = loop.score(model, rows, TABLE, NullContext())
-    alone = np.concatenate([loop.score(model, [row], TABLE, NullContext()) for row in rows])
+    together = scoring.score(model, rows, TABLE, NullContext())
+    alone = np.concatenate([scoring.score(model, [row], TABLE, NullContext()) for row in rows])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -58,7 +58,7 @@ def test_computing_each_line_once_equals_computing_every_line(model):
 
 def test_order_matters(model):
     forth, back = lines(np.arange(6)), lines(np.arange(6)[::-1])
-    scores = loop.score(model, [forth, back], TABLE, NullContext())
+    scores = scoring.score(model, [forth, back], TABLE, NullContext())
     assert scores[0] != pytest.approx(scores[1], abs=1e-6)
 
 
@@ -69,13 +69,13 @@ def test_windows_hold_every_line_and_a_long_sequence_scores_as_its_highest(model
     assert {len(part) for part in parts} == {16}
     assert np.array_equal(parts[0], row[:16])
     assert np.array_equal(parts[-1], row[-16:])
-    whole = loop.score(model, [row], TABLE, NullContext())
-    each = loop.score(model, parts, TABLE, NullContext())
+    whole = scoring.score(model, [row], TABLE, NullContext())
+    each = scoring.score(model, parts, TABLE, NullContext())
     assert whole[0] == pytest.approx(each.max(), abs=1e-6)
 
 
 def test_no_lines_score_zero(model):
-    assert loop.score(model, [lines(np.arange(0))], TABLE, NullContext()) == [0]
+    assert scoring.score(model, [lines(np.arange(0))], TABLE, NullContext()) == [0]
 
 
 def test_every_sequence_is_in_an_epoch_once_and_the_seed_gives_the_order():
@@ -109,10 +109,10 @@ def test_what_is_read_off_a_line_counts_only_once_learned_and_where_it_stands(mo
     plain = lines(np.arange(3))
     marked = plain.copy()
     marked[1, 4] = 20
-    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) < 1e-6  # nothing learned yet
+    assert np.ptp(scoring.score(model, [plain, marked], TABLE, NullContext())) < 1e-6  # nothing learned yet
     with torch.no_grad():
         model.codes[20] = 1
-    assert np.ptp(loop.score(model, [plain, marked], TABLE, NullContext())) > 1e-4
+    assert np.ptp(scoring.score(model, [plain, marked], TABLE, NullContext())) > 1e-4
 
 
 def test_a_focal_loss_forgets_what_is_sure_and_smoothing_leaves_a_doubt():
@@ -129,7 +129,7 @@ def test_a_focal_loss_forgets_what_is_sure_and_smoothing_leaves_a_doubt():
 def test_the_work_of_a_sequence_is_shared_among_the_experts_of_each_block():
     deep = loop.build(MoEConfig(hidden=32, heads=4, intermediate=16, window=16, depth=2), 12, seed=1)
     deep.gate(on=True)
-    weights = loop.route(deep, [*sequences(20), lines(np.arange(0))], TABLE, NullContext())
+    weights = scoring.route(deep, [*sequences(20), lines(np.arange(0))], TABLE, NullContext())
     assert weights.shape == (21, 8)
     np.testing.assert_allclose(weights[:20].reshape(20, 2, 4).sum(-1), 1, atol=1e-6)
     assert not weights[20].any()

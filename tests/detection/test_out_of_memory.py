@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from detection.engine import loop
+from detection.engine import loop, scoring
 from detection.engine.config import MoEConfig, Training
 from detection.engine.data import LogSequenceDataset
 from detection.engine.memory import SHRINK
@@ -60,9 +60,9 @@ def train(model: EncoderWithMoE, options: Training, ctx: NullContext) -> dict[st
 
 def test_scoring_goes_on_in_smaller_batches_and_remembers(monkeypatch):
     rows, model, ctx = sequences(400), make(), Log()
-    expected = loop.score(model, rows, TABLE, ctx)
+    expected = scoring.score(model, rows, TABLE, ctx)
     calls = runs_out(monkeypatch, model, times=1)
-    np.testing.assert_allclose(loop.score(model, rows, TABLE, ctx), expected, atol=1e-6)
+    np.testing.assert_allclose(scoring.score(model, rows, TABLE, ctx), expected, atol=1e-6)
     assert max(calls[1:]) < calls[0]
     assert [line for line in ctx.lines if line.startswith("warning: the device is out of memory")] == ctx.lines != []
     assert model.at_once == LINES_AT_ONCE // SHRINK
@@ -72,7 +72,7 @@ def test_scoring_shrinks_only_once(monkeypatch):
     model = make()
     runs_out(monkeypatch, model, times=2)
     with pytest.raises(torch.OutOfMemoryError):
-        loop.score(model, sequences(400), TABLE, Log())
+        scoring.score(model, sequences(400), TABLE, Log())
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

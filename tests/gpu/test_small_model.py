@@ -10,7 +10,7 @@ import pytest
 
 from detection.detectors.moe import Moe
 from detection.encoders.bert import Bert
-from detection.engine import device, loop
+from detection.engine import device, loop, scoring
 from detection.engine.config import MoEConfig, MoEOptions
 from detection.engine.vectors import VectorStore
 from duolog.plugins.types import LogSequence, NullContext
@@ -46,7 +46,7 @@ def test_warm_scores_are_those_of_the_cpu(monkeypatch):
         monkeypatch.setattr(loop, "device", lambda where=where: torch.device(where))
         model = loop.build(MoEConfig(), 384, seed=1)
         model.gate(on=True)
-        scores.append(loop.score(model, rows, table, NullContext()))
+        scores.append(scoring.score(model, rows, table, NullContext()))
     np.testing.assert_allclose(*scores, atol=1e-3)
 
 
