@@ -29,8 +29,8 @@ from detection.engine.config import MoEOptions  # noqa: E402
 from detection.engine.floors import Floors  # noqa: E402
 from detection.engine.vectors import VectorStore  # noqa: E402
 from duolog.plugins.types import LogSequence, NullContext  # noqa: E402
+from training.engine.starter import SEED, SHOP, TRAINING  # noqa: E402
 from training.generators.microservices import Microservices, Options  # noqa: E402
-from training.management.commands.starter import SEED, SHOP, TRAINING  # noqa: E402
 
 SOURCES = (
     "hdfs_templates", "hadoop_templates", "openstack_kalaki_raw", "openstack_loghub_templates", "bgl_2k_lines",

@@ -8,14 +8,11 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from training.engine.starter import SEED, SHOP, TRAINING
 from workers.console import DuologCommand, perform
 
 NAME = "starter"
 """Of the dataset and of the model."""
-SHOP: dict[str, Any] = {"language": "mixed", "teams": 100, "min_lines": 4, "max_lines": 40}
-"""Many deployments, each with wordings and layouts of its own, so that none of them is learned by heart."""
-TRAINING: dict[str, Any] = {"epochs": 2, "learning_rate": 3e-4, "seed": 1}
-SEED = 7
 
 
 class Command(DuologCommand):
