@@ -17,22 +17,20 @@ kalaki              openstack_kalaki_raw, random split
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Literal, get_args
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "data"
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in duolog.settings; before torch is imported
 
 import numpy as np  # noqa: E402
+from neighbours import SHARED, read  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from scipy.special import logit  # noqa: E402
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
@@ -48,7 +46,6 @@ from detection.engine.vectors import VectorStore  # noqa: E402
 from duolog.plugins.types import LogSequence, NullContext  # noqa: E402
 from logs.engine.fingerprint import fingerprints  # noqa: E402
 from logs.engine.masking import mask  # noqa: E402
-from logs.formats.jsonl import Jsonl  # noqa: E402
 from training.engine import protocol, split  # noqa: E402
 from training.generators.microservices import Microservices, Options  # noqa: E402
 
@@ -59,12 +56,6 @@ FOLDS = 5
 Parts = tuple[list[LogSequence], list[LogSequence], list[LogSequence]]
 Figures = dict[str, float]
 Language = Literal["zh", "en", "mixed"]
-
-
-def read(name: str) -> list[LogSequence]:
-    """Return the labelled sequences of a shared source."""
-    content = gzip.decompress((SHARED / name / "train.jsonl.gz").read_bytes())
-    return [record for record in Jsonl().read(BytesIO(content)) if isinstance(record, LogSequence)]
 
 
 def divide(sequences: Sequence[LogSequence], seed: int, strategy: str, sizes: dict[str, int]) -> Parts:

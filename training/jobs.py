@@ -16,7 +16,7 @@ from detection.models import ModelAlias, Scan, Scorecard
 from duolog.plugins import guard, registry
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
-from logs.models import Label
+from logs.models import Dataset, Label
 from training import (
     calibration,
     evaluation,
@@ -101,9 +101,7 @@ class Split(Job[SplitOptions]):
 
     def run(self, options: SplitOptions, ctx: RunContext) -> Finish:
         """Choose the members; they are stored as a new revision."""
-        dataset, part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
-        if part:
-            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        dataset = _whole(ctx.run.project, options.dataset)
         sizes = {"train": options.train, "validation": options.validation, "test": options.test}
         parts = splits.divide(dataset, sizes, options.seed, strategy=options.strategy, ctx=ctx)
         return lambda: splits.store(parts, run=ctx.run)
@@ -274,13 +272,7 @@ class MeasureGap(Job[GapOptions]):
 
     def run(self, options: GapOptions, ctx: RunContext) -> Finish:
         """Compare samples of both."""
-        found = []
-        for ref in (options.dataset, options.real):
-            dataset, part = datasets.resolve(project=ctx.run.project, ref=ref)
-            if part:
-                raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
-            found.append(dataset)
-        synthetic, real = found
+        synthetic, real = (_whole(ctx.run.project, ref) for ref in (options.dataset, options.real))
         values = gaps.measure(synthetic, real, ctx)
 
         def finish() -> Mapping[str, Any]:
@@ -315,9 +307,7 @@ class MakeScorecard(Job[ScorecardOptions]):
         """Try and sum up; what a dataset cannot give is skipped with its reason."""
         project = ctx.run.project
         version = versions.resolve(project=project, ref=options.model)
-        dataset, part = datasets.resolve(project=project, ref=options.dataset)
-        if part:
-            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        dataset = _whole(project, options.dataset)
         card = scorecards.measure(version, dataset, dict.fromkeys(options.protocols), options.seeds, ctx)
         told = {"seeds": options.seeds, "protocols": card.protocols, "instability": card.instability}
 
@@ -349,9 +339,7 @@ class DrawLearningCurve(Job[LearningCurveOptions]):
         """Try and sum up."""
         project = ctx.run.project
         version = versions.resolve(project=project, ref=options.model)
-        dataset, part = datasets.resolve(project=project, ref=options.dataset)
-        if part:
-            raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": options.dataset})
+        dataset = _whole(project, options.dataset)
         found = learning_curves.measure(version, dataset, options.draws, ctx)
 
         def finish() -> Mapping[str, Any]:
@@ -359,6 +347,14 @@ class DrawLearningCurve(Job[LearningCurveOptions]):
             return {"model": str(version), "dataset": dataset.name, **found}
 
         return finish
+
+
+def _whole(project: str, ref: str) -> Dataset:
+    """Return the dataset that `ref` names; raise JobFailed if it names a part."""
+    dataset, part = datasets.resolve(project=project, ref=ref)
+    if part:
+        raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
+    return dataset
 
 
 def _model_name(options: FitOptions) -> str:

@@ -59,7 +59,7 @@ class Bench:
         return {name: [self.sequences[position] for position in positions] for name, positions in found.items()}
 
     def fit(self, parts: dict[str, list[LogSequence]], seed: int) -> Loaded:
-        """Return the version's detector, trained with its options and this seed, and a threshold by its policy."""
+        """Return the version's detector, trained with its options and this seed."""
         from detection.engine.vectors import Quiet
 
         options = dict(self.version.options)
@@ -69,12 +69,14 @@ class Bench:
         vectors = line_vectors.store(self.version.encoder)
         # Quiet: the checkpoints are this run's, and a detector would take another trial's for its own.
         threshold = guard.call(plugin, "fit", parts["train"], parts["validation"], vectors, Quiet(self.ctx))
-        loaded = Loaded(plugin, vectors, threshold)
-        if policy := self.version.policy.get("policy"):
-            held_out = parts["validation"]
-            plan = thresholds.plan(thresholds.parse(policy), held_out, self.dataset)
-            loaded = replace(loaded, threshold=plan.choose(self.rate(loaded, held_out), "").threshold)
-        return loaded
+        return Loaded(plugin, vectors, threshold)
+
+    def by_policy(self, loaded: Loaded, held_out: list[LogSequence]) -> Loaded:
+        """Return it with the threshold that the version's policy chooses; raises JobFailed where it cannot."""
+        if not (policy := self.version.policy.get("policy")):
+            return loaded
+        plan = thresholds.plan(thresholds.parse(policy), held_out, self.dataset)
+        return replace(loaded, threshold=plan.choose(self.rate(loaded, held_out), "").threshold)
 
     def rate(self, loaded: Loaded, sequences: Iterable[LogSequence]) -> NDArray[np.float64]:
         """Return the scores of sequences."""
@@ -91,7 +93,7 @@ class Bench:
 
         parts = self.divide(strategy, seed)
         began = time.perf_counter()
-        loaded = self.fit(parts, seed)
+        loaded = self.by_policy(self.fit(parts, seed), parts["validation"])
         fitted = time.perf_counter()
         test, threshold = parts["test"], loaded.threshold
         scores = self.rate(loaded, test)

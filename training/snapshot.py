@@ -55,15 +55,19 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
     train = read.get(part or "train", whole)
     if not train:
         raise JobFailed(gettext("there is nothing in %(ref)s to learn from") % {"ref": ref})
+    unlabelled = _unlabelled(dataset, parts["train"], before) if labels else []
+    hashes = {name: parts[name].sha256 for name in read} or {"": digest(map(content, whole))}
+    if unlabelled:
+        hashes["unlabelled"] = digest(map(content, unlabelled))
     return Snapshot(
         train=train,
-        unlabelled=_unlabelled(dataset, parts["train"], before) if labels else [],
+        unlabelled=unlabelled,
         validation=[] if part else read.get("validation", []),
         lineage={
             "dataset": dataset.name,
             "revision": parts[wanted[0]].revision if wanted else None,
             "strategy": parts[wanted[0]].strategy if wanted else None,
-            "parts": {name: parts[name].sha256 for name in read} or {"": digest(map(content, whole))},
+            "parts": hashes,
         },
         newer_labels=stated.newer(parts["train"]) if labels else 0,
     )

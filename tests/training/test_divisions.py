@@ -116,6 +116,18 @@ def test_a_snapshot_keeps_the_labels_it_was_made_with(dataset: Dataset, run: Run
     assert take(dataset).lineage["parts"] == before.lineage["parts"]
 
 
+def test_what_nobody_labelled_is_learned_from_and_named_in_the_lineage(dataset: Dataset, run: Run) -> None:
+    divided(dataset, run)
+    assert take(dataset).unlabelled == []
+    assert take(dataset).lineage["parts"].keys() == {"train", "validation"}
+    rows = [LogSequence(f"new{n}", (f"request {n} of kind k1", "done"), None) for n in range(2)]
+    ingest.stage(rows, source=Label.Source.IMPORT, origin="next.jsonl", ctx=NullContext()).commit(dataset, run)
+    found = take(dataset)
+    assert [one.id for one in found.unlabelled] == ["new0", "new1"]
+    Sequence.objects.filter(key="new0").update(entries=["other", "done"])
+    assert take(dataset).lineage["parts"]["unlabelled"] != found.lineage["parts"]["unlabelled"]
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -60,7 +60,6 @@ class Command(DuologCommand):
         token = access.issue_token(user=admin, name=TRAFFIC)
         collector = Collector({name: stack.log(name) for name in ("stack", "postgres", "valkey", *stack.children)})
         traffic = Traffic(stack.url, token)
-        since = time.time()
         try:
             collector.start()
             traffic.start()
@@ -70,7 +69,7 @@ class Command(DuologCommand):
                 outcome.findings = story.findings_of(story.scan_file(logs, self._step))
                 return outcome
             if not story.was_told():
-                story.watch_the_stack_break(stack, collector, traffic, since, self._step)
+                story.watch_the_stack_break(stack, collector, traffic, self._step)
             outcome.findings = story.findings_of(story.WATCHED)
             outcome.faults = [fault.key for fault in outage.faults()]
             return outcome
