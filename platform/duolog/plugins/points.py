@@ -16,7 +16,17 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from duolog.plugins.types import Context, LineVectors, LogSequence, Record, Vectors
+from duolog.plugins.types import (
+    Context,
+    LineVectors,
+    LogSequence,
+    Received,
+    Record,
+    Refused,
+    Reply,
+    Store,
+    Vectors,
+)  # fmt: skip
 
 API = 1
 """Version of these contracts; a plugin of another version is listed as incompatible, never loaded."""
@@ -66,6 +76,31 @@ class Format(Plugin):
     def write(self, sequences: Iterable[LogSequence], stream: BinaryIO) -> int:
         """Write sequences and return their number; raise NotImplementedError if the format is read-only."""
         raise NotImplementedError(f"{type(self).__name__} cannot be written")
+
+
+class Receiver(Plugin):
+    """A protocol by which shippers send lines over HTTP (group `duolog.receivers`).
+
+    The platform authenticates, unpacks and bounds a request before a receiver sees it, and serves each path a second
+    time under `in/<project>/`.
+    """
+
+    paths: ClassVar[tuple[str, ...]]
+    """Regular expressions of what follows the host's `/`, matched as a whole."""
+    overloaded: ClassVar[int] = 429
+    """The status at which this protocol's clients wait and send again."""
+
+    @abstractmethod
+    def handle(self, request: Received, store: Store) -> Reply:
+        """Decode, `store` what was understood, and answer as the protocol's own server would.
+
+        A record that makes no sense goes into the batch's `rejected`, and the client is told success: else it would
+        send the same for ever, or drop the good ones with it. Raise Refused for a request of which nothing can be read.
+        """
+
+    def refuse(self, request: Received, refused: Refused) -> Reply:
+        """Return how this protocol tells that a request was refused."""
+        return Reply(refused.status, refused.reason.encode(), "text/plain; charset=utf-8")
 
 
 class Encoder(Plugin):
@@ -131,6 +166,7 @@ class Generator(Plugin):
 
 GROUPS: dict[str, type[Plugin]] = {
     "duolog.formats": Format,
+    "duolog.receivers": Receiver,
     "duolog.encoders": Encoder,
     "duolog.detectors": Detector,
     "duolog.generators": Generator,

@@ -76,6 +76,72 @@ class Blame:
     weight: float
 
 
+@dataclass(slots=True)
+class LogBatch:
+    """Lines that came in one request, by columns of equal length; `rejected` are records that made no sense.
+
+    `times` are Unix seconds, None where the record had none; `services` and `levels` may hold ""; `attributes` are
+    one JSON object of strings a line (nested names joined by dots: `user.id`), or "".
+    """
+
+    texts: list[str] = field(default_factory=list)
+    times: list[float | None] = field(default_factory=list)
+    services: list[str] = field(default_factory=list)
+    levels: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    rejected: list[BadRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as a receiver sees it: authenticated, of bounded size, unpacked.
+
+    `path` is the part that the receiver claimed, without the prefix of a project; names of `headers` are lower case.
+    """
+
+    method: str
+    path: str
+    content_type: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a batch that is committed: its id, the lines stored, the records quarantined.
+
+    `duplicate`: the same batch was committed earlier, and the figures are those of that time.
+    """
+
+    id: str
+    lines: int
+    rejected: int
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the client gets to read."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """A request that cannot be taken as it is: the HTTP status, and a sentence that says why and what to do."""
+
+    def __init__(self, status: int, reason: str, *, retry_after: int = 0) -> None:
+        super().__init__(reason)
+        self.status, self.reason, self.retry_after = status, reason, retry_after
+
+
+Store = Callable[[LogBatch], Receipt]
+"""Commits a batch, redacted and whole or not at all; raises Refused on overload."""
+
+
 class Context(Protocol):
     """What long work may tell its runner; `workers.context.RunContext` is the real one, `NullContext` the silent one.
 
