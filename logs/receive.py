@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -74,18 +74,24 @@ def receive(request: HttpRequest, receiver: str, path: str, project: str = "") -
         received = Received(received.method, path, received.content_type, received.query, headers, body)
         reply = guard.call(plugin, "handle", received, partial(store, sender, receiver, plugin.overloaded, body))
     except Refused as refused:
-        reply = plugin.refuse(received, refused)
-        if refused.retry_after:
-            reply = Reply(
-                reply.status, reply.body, reply.content_type, {**reply.headers, "Retry-After": str(refused.retry_after)}
-            )
+        reply = _with_headers(plugin.refuse(received, refused), refused)
     except PluginError as error:
         logger.exception("receiver=%s", receiver)
-        reply = plugin.refuse(received, Refused(503, str(error), retry_after=WAIT))
+        broken = Refused(503, str(error), retry_after=WAIT)
+        reply = _with_headers(plugin.refuse(received, broken), broken)
     response = HttpResponse(reply.body, status=reply.status, content_type=reply.content_type or None)
     for name, value in reply.headers.items():
         response[name] = value
     return response
+
+
+def _with_headers(reply: Reply, refused: Refused) -> Reply:
+    headers = {**reply.headers}
+    if refused.status == 401:
+        headers.setdefault("WWW-Authenticate", 'Basic realm="duolog"')  # some clients send no password unasked
+    if refused.retry_after:
+        headers["Retry-After"] = str(refused.retry_after)
+    return replace(reply, headers=headers)
 
 
 def _receiver(name: str) -> Receiver:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import URLPattern, include, path, re_path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -19,6 +20,13 @@ from duolog.plugins import registry
 from duolog.plugins.points import Receiver
 from duolog.start import start
 from logs.receive import receive
+
+
+def front(request: HttpRequest) -> HttpResponseBase:
+    """Show people the console; a client of Elasticsearch looks here whom it talks to."""
+    if "text/html" in request.headers.get("Accept", "text/html"):
+        return redirect("admin:index")
+    return receive(request, "elastic", "")
 
 
 def receivers() -> list[URLPattern]:
@@ -35,8 +43,8 @@ for module in (workers.api, logs.api, detection.api, analysis.api):
     module.register(router)
 
 urlpatterns = [
+    path("", front),
     *receivers(),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
     path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),
