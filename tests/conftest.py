@@ -107,3 +107,12 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/data is absent")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _partitions() -> None:
+    """Forget which tables for lines there are: those that a test made went with its transaction."""
+    if storage := sys.modules.get("logs.storage"):
+        storage._parts.clear()
+    if receive := sys.modules.get("logs.receive"):
+        receive._senders.clear()

@@ -20,7 +20,7 @@ from typing import IO
 from django.conf import settings
 from django.utils.translation import gettext
 
-QUEUES = ("cpu", "gpu", "infer")
+QUEUES = ("cpu", "gpu", "infer", "stream")
 START_SECONDS = 60
 STOP_SECONDS = 20
 RESTART_SECONDS = 2  # a process that dies at once is started again no more often than this
@@ -63,7 +63,12 @@ def _commands(port: int) -> dict[str, list[str]]:
         "-l",
         "INFO",
     ]
-    per_queue = {"cpu": ["-c", "2"], "gpu": ["-c", "1", "--max-tasks-per-child", "1"], "infer": ["-c", "1"]}
+    per_queue = {
+        "cpu": ["-c", "2"],
+        "gpu": ["-c", "1", "--max-tasks-per-child", "1"],
+        "infer": ["-c", "1"],
+        "stream": ["-c", "1"],
+    }
     return {
         "web": [
             *python, "granian", "--interface", "wsgi", "--host", settings.WEB_HOST, "--port", str(port),
