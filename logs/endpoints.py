@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -23,7 +23,13 @@ PORTS = {
     "otlp+grpc": 4317,
 }
 """What can be listened for, and the port where a URL names none; those below 1024 are root's."""
-OPTIONS = {"syslog+tls": {"zone", "cert", "key"}, "syslog+tcp": {"zone"}, "syslog+udp": {"zone"}}
+OPTIONS = {
+    "syslog+udp": {"source", "zone"},
+    "syslog+tcp": {"source", "zone"},
+    "syslog+tls": {"source", "zone", "cert", "key"},
+    "gelf+udp": {"source"},
+    "gelf+tcp": {"source"},
+}
 
 
 class BadEndpoint(ValueError):
@@ -32,11 +38,15 @@ class BadEndpoint(ValueError):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One socket; `zone` is that of syslog messages that name none, `cert` and `key` are files in PEM."""
+    """One socket, and the source that its lines fill; of gRPC a token says.
+
+    `zone` is that of syslog messages that name none, `cert` and `key` are files in PEM.
+    """
 
     kind: str
     host: str
     port: int
+    source: str = ""
     zone: str = "UTC"
     cert: str = ""
     key: str = ""
@@ -44,6 +54,11 @@ class Endpoint:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.kind}://{host}:{self.port}"
+
+    @property
+    def protocol(self) -> str:
+        """Return syslog, gelf or otlp."""
+        return self.kind.partition("+")[0]
 
     @cached_property
     def tls(self) -> ssl.SSLContext | None:
@@ -69,6 +84,7 @@ def parse(url: str) -> Endpoint:
     _try(url, lambda: ZoneInfo(given.get("zone", "UTC")))
     port = _try(url, lambda: parts.port)
     endpoint = Endpoint(kind, parts.hostname or "127.0.0.1", PORTS[kind] if port is None else port, **given)
+    endpoint = replace(endpoint, source=endpoint.source or endpoint.protocol)
     if kind == "syslog+tls":
         if not endpoint.cert:
             raise BadEndpoint(gettext("%(url)s: add ?cert=FILE&key=FILE, both in PEM") % {"url": url})

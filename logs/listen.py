@@ -38,16 +38,21 @@ TELL_SECONDS = 60
 
 
 class Listener:
-    """Listens on endpoints; lines of sockets go to `store`, those of gRPC to whatever `admit` says.
+    """Listens on endpoints; lines of sockets go where `store_of` says, those of gRPC where `admit` does.
 
     `counts` says what became of the messages (`logs.feeds`); `bound` where each endpoint really listens.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], store: Store, admit: Admit | None = None, max_line: int = MAX_LINE_BYTES
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        store_of: Callable[[Endpoint], Store],
+        admit: Admit,
+        max_line: int = MAX_LINE_BYTES,
     ) -> None:
         self.endpoints, self.max_line = endpoints, max_line
-        self.store, self.admit = store, admit or (lambda about: store)
+        self.store_of, self.admit = store_of, admit
         self.counts: Counter[str] = Counter()
         self.bound: dict[Endpoint, tuple[str, int]] = {}
         self._threads = ThreadPoolExecutor(THREADS, "listen")
@@ -57,8 +62,7 @@ class Listener:
         self._grpc: list[grpc.aio.Server] = []
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Listen until `stop` is set or a store breaks; then store what has come, as far as it can be in time."""
-        await self.start()
+        """Wait until `stop` is set or a store breaks; then store what has come, as far as it can be in time."""
         try:
             waiting = asyncio.create_task(stop.wait())
             telling = asyncio.create_task(self._tell())
@@ -102,26 +106,25 @@ class Listener:
         log.info("stopped: %s", dict(self.counts))
 
     async def _open(self, endpoint: Endpoint) -> tuple[str, int]:
-        protocol, _, transport = endpoint.kind.partition("+")
-        if transport == "grpc":
+        if endpoint.protocol == "otlp":
             return await self._open_grpc(endpoint)
         read = (
             self._syslog(ZoneInfo(endpoint.zone))
-            if protocol == "syslog"
+            if endpoint.protocol == "syslog"
             else partial(gelf.read, max_line=self.max_line)
         )
-        feed = Feed(read, self.store, self.counts, self._threads)
+        feed = Feed(read, self.store_of(endpoint), self.counts, self._threads)
         loop = asyncio.get_running_loop()
         opened: Any
-        if transport == "udp":
+        if endpoint.kind.endswith("udp"):
             assembled = partial(_assembled, Assembler(self.max_line), self.counts)
-            take: Callable[[bytes, str], Sequence[Message]] = assembled if protocol == "gelf" else _split
+            take: Callable[[bytes, str], Sequence[Message]] = assembled if endpoint.protocol == "gelf" else _split
             datagrams = partial(_Datagrams, feed, take)
             opened, _ = await loop.create_datagram_endpoint(datagrams, (endpoint.host, endpoint.port))
             plug: socket.socket = opened.get_extra_info("socket")
             plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         else:
-            counted, end = (True, b"\n") if protocol == "syslog" else (False, b"\0")
+            counted, end = (True, b"\n") if endpoint.protocol == "syslog" else (False, b"\0")
             framer = partial(Framer, counted=counted, end=end, most=self.max_line)
             streams = partial(_Stream, feed, framer, self._streams)
             opened = await loop.create_server(streams, endpoint.host, endpoint.port, ssl=endpoint.tls)

@@ -33,8 +33,9 @@ BUSY = 16
 AGAIN = 1
 """Seconds after which to come again, where the store names none."""
 
-Admit = Callable[[Mapping[str, str]], Store]
-"""Returns the store that the metadata of a call give access to; raises Refused (401, 403)."""
+Admit = Callable[[Mapping[str, str], bytes], Store]
+"""Returns the store that the metadata of a call give access to, for the request of these bytes, by which it is known
+when it comes again; raises Refused (401)."""
 
 
 class Service(grpc.GenericRpcHandler):
@@ -69,7 +70,7 @@ class Service(grpc.GenericRpcHandler):
             self._busy -= 1
 
     def _work(self, request: bytes, about: Mapping[str, str]) -> ExportLogsServiceResponse:
-        store = self._admit(about)
+        store = self._admit(about, request)
         return exported(otlp.from_protobuf(request, self._max_line), store)
 
 

@@ -1,35 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from shipping import Memory
 
 from duolog.plugins import guard, registry
-from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply
-
-
-@dataclass
-class Memory:
-    """A store in memory: what was committed, as the platform would get it."""
-
-    batches: list[LogBatch] = field(default_factory=list)
-    refusing: Refused | None = None
-
-    def __call__(self, batch: LogBatch) -> Receipt:
-        if self.refusing:
-            raise self.refusing
-        self.batches.append(batch)
-        return Receipt(f"r{len(self.batches)}", len(batch.texts), len(batch.rejected))
-
-    @property
-    def last(self) -> LogBatch:
-        return self.batches[-1]
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for batch in self.batches for text in batch.texts]
+from duolog.plugins.types import Received, Refused, Reply
 
 
 @dataclass
