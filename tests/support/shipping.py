@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from duolog.plugins.types import LogBatch, Receipt, Refused, Store
+from duolog.plugins import guard, registry
+from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply, Store
 
 if TYPE_CHECKING:
     from logs.endpoints import Endpoint
@@ -42,6 +43,32 @@ class Memory:
     @property
     def rejected(self) -> list[str]:
         return [one.reason for batch in self.batches for one in batch.rejected]
+
+
+@dataclass
+class Sender:
+    """Sends requests through the guard, as the platform does: refusals become the protocol's own answer."""
+
+    store: Memory
+
+    def __call__(
+        self,
+        receiver: str,
+        path: str,
+        body: bytes = b"",
+        kind: str = "application/json",
+        *,
+        method: str = "POST",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Reply:
+        plugin = registry.create("duolog.receivers", receiver, options or {})
+        request = Received(method, path, kind, query or {}, headers or {}, body)
+        try:
+            return guard.call(plugin, "handle", request, self.store)  # type: ignore[no-any-return]
+        except Refused as refused:
+            return guard.call(plugin, "refuse", request, refused)  # type: ignore[no-any-return]
 
 
 @contextmanager
