@@ -128,8 +128,8 @@ class Loki(Receiver):
             raise Refused(400, Reason("not a push request: %(error)s", error=str(error))) from error
         batch = LogBatch()
         for stream in streams:
-            labels = {name: plain(value) for name, value in stream.stream.items()} or _labels(stream.labels)
-            common = _Common(labels)
+            labels = {name: plain(value) for name, value in stream.stream.items()}
+            common = _Common(_labels(stream.labels) if stream.labels else labels)
             for old in stream.entries:
                 common.add(batch, old.line, times.unix(old.ts), {})
             for raw in stream.values:
