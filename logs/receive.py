@@ -75,9 +75,10 @@ def receive(request: HttpRequest, receiver: str, path: str, project: str = "") -
         reply = guard.call(plugin, "handle", received, partial(store, sender, receiver, plugin.overloaded, body))
     except Refused as refused:
         reply = _with_headers(plugin.refuse(received, refused), refused)
-    except PluginError as error:
+    except (PluginError, DatabaseError) as error:
         logger.exception("receiver=%s", receiver)
-        broken = Refused(503, str(error), retry_after=WAIT)
+        connection.close()
+        broken = Refused(503, gettext("nothing can be stored at the moment"), retry_after=WAIT)
         reply = _with_headers(plugin.refuse(received, broken), broken)
     response = HttpResponse(reply.body, status=reply.status, content_type=reply.content_type or None)
     for name, value in reply.headers.items():
