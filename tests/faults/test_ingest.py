@@ -7,20 +7,17 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 
 from duolog import access
-from duolog.stack import _commands, free_port
 from logs.engine import chunks
 from logs.models import OpenSequence, PendingChunk, Sequence, Source
 
@@ -68,28 +65,6 @@ class Shipper(Thread):
         if status != 200:
             self.refusals[status] += 1
         return status == 200
-
-
-@pytest.fixture
-def web(_stack: Any, until: Callable[..., None]) -> Iterator[int]:
-    """A port on which the stack's web server answers, with a worker for streams behind it."""
-    _stack.ensure()
-    port = free_port(19000)
-    _stack.web = lambda: _stack._start("web", *_commands(port)["web"][2:])
-    _stack.web()
-    _stack.worker("stream", "stream")
-
-    def answers() -> bool:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return True
-        return False
-
-    until(answers, seconds=30)
-    yield port
-    for name in ("web", "stream"):
-        if name in _stack.processes:
-            _stack.kill(name)
 
 
 def kill_postgres(stack: Any) -> None:
