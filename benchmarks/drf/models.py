@@ -10,7 +10,8 @@ class DrfLine(models.Model):
     service = models.CharField(max_length=100)
     level = models.CharField(max_length=10)
     message = models.TextField()
-    attributes = models.JSONField()
+    host = models.TextField(blank=True)
+    trace_id = models.CharField(max_length=32, blank=True)
 
     class Meta:
         app_label = "drf"

@@ -24,7 +24,7 @@ class Line(serializers.ModelSerializer[DrfLine]):
 
     class Meta:
         model = DrfLine
-        fields = ["time", "service", "level", "message", "attributes"]
+        fields = ["time", "service", "level", "message", "host", "trace_id"]
         list_serializer_class = Lines
 
 
