@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from duolog.plugins.types import BadRecord, Reason
+import msgspec
+
+from duolog.plugins.types import BadRecord, LogBatch, Reason
 from logs.engine.levels import SYSLOG
 from logs.engine.records import Lines, Names
+from logs.engine.sanity import MAX_LINE_BYTES
 
 NAMES = Names(message=("short_message",), time=("timestamp",))
 
@@ -37,3 +41,21 @@ def add(lines: Lines, message: Any) -> None:
     }
     lines.add({**record, "short_message": short})
     return None
+
+
+def read(messages: Iterable[tuple[bytes | BadRecord, str]], max_line: int = MAX_LINE_BYTES) -> LogBatch:
+    """Return the lines of messages in JSON, each with the address it came from, which stands in for a missing host."""
+    lines = Lines(NAMES)
+    for message, peer in messages:
+        if isinstance(message, BadRecord):
+            lines.refuse(message.reason, message.excerpt)
+            continue
+        try:
+            record = msgspec.json.decode(message)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            lines.refuse(Reason("not valid JSON: %(error)s", error=str(error)), message)
+            continue
+        if isinstance(record, dict) and peer:
+            record.setdefault("host", peer)
+        add(lines, record)
+    return lines.finish(max_line)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import polars as pl
+
 SYSLOG = ("fatal", "fatal", "fatal", "error", "warn", "info", "info", "debug")
 """By severity, 0 (emergency) to 7 (debug): RFC 5424, table 2."""
 OTLP = ("", *(name for name in ("trace", "debug", "info", "warn", "error", "fatal") for _ in range(4)))
@@ -39,3 +43,16 @@ def level(value: object) -> str:
             found = KNOWN.get(value.strip().lower())
         return found or ""
     return ""
+
+
+_NAMED = r"\b(TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|SEVERE|CRITICAL|FATAL|PANIC)\b"
+_MARKED = r"(?i)(?:\[|\b(?:level|severity|lvl)[\"']?\s*[=:]\s*[\"']?)(trace|debug|info|notice|warn(?:ing)?|error|crit(?:ical)?|alert|emerg|fatal|panic)\b"  # noqa: E501
+HEAD = 160
+"""Characters within which a line of text names its level."""
+
+
+def find(lines: Sequence[str]) -> list[str]:
+    """Return the levels that lines of text name near their beginning, in capitals or marked as such; "" for others."""
+    head = pl.Series("line", lines, dtype=pl.String).str.slice(0, HEAD)
+    found = head.str.extract(_NAMED).fill_null(head.str.extract(_MARKED))
+    return [level(word) for word in found]

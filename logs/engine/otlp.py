@@ -1,4 +1,4 @@
-"""OpenTelemetry log records, in protobuf and JSON, to the columns of a batch (OTLP 1.x, logs data model).
+"""OpenTelemetry log records in protobuf to the columns of a batch (OTLP 1.x, logs data model).
 
 The protobuf messages are the official ones with two changes that fit the same bytes. Texts are read as bytes: protobuf
 refuses a whole request for one text that is not UTF-8, we only the record. And attributes stay unparsed, because those
@@ -8,8 +8,6 @@ of a source repeat, so that each distinct one is parsed and written as JSON once
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -32,8 +30,6 @@ RAW = {
 """Fields that hold messages and are kept as their bytes."""
 OLD_SERVICE = "unknown_service"
 """How SDKs call a service that nobody named; `unknown_service:java`, too."""
-ENUM = re.compile(r"^SEVERITY_NUMBER_|\d+$")
-"""What is not the level in the name of a SeverityNumber, which some write in place of the number."""
 
 
 def _classes() -> tuple[Any, Any]:
@@ -72,18 +68,18 @@ def from_protobuf(body: bytes, max_line: int = MAX_LINE_BYTES) -> LogBatch:
     for group in groups:
         for scoped in group.scope_logs:
             try:
-                resource = _Resource(_Parsed().all(group.resource.attributes))
-                base = resource.within(_text(scoped.scope.name), _Parsed().all(scoped.scope.attributes))
+                resource = Resource(Attributes().all(group.resource.attributes))
+                base = resource.within(_text(scoped.scope.name), Attributes().all(scoped.scope.attributes))
             except (ValueError, message.DecodeError) as error:
                 for record in scoped.log_records:
-                    _reject(batch, error, bytes(record.body))
+                    reject(batch, error, bytes(record.body))
             else:
                 _records(scoped.log_records, resource.service, base, batch)
     return sift(batch, max_line)
 
 
 def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
-    parsed = _Parsed(base.names)
+    parsed = Attributes(base.names)
     for record in records:
         try:
             body = record.body
@@ -91,7 +87,7 @@ def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
             text = body[2:].decode() if body[:1] == b"\x0a" and len(body) - 2 == body[1] else _body(body)
             parts = [parsed[raw] for raw in record.attributes]
         except (ValueError, message.DecodeError) as error:
-            _reject(batch, error, bytes(record.body))
+            reject(batch, error, bytes(record.body))
             continue
         if identity := record.trace_id:
             parts.append(f'"trace_id":"{identity.hex()}"')
@@ -111,12 +107,13 @@ def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
         batch.attributes.append(base.join(parts))
 
 
-def _reject(batch: LogBatch, error: Exception, excerpt: bytes) -> None:
+def reject(batch: LogBatch, error: Exception, excerpt: bytes) -> None:
+    """Put the record that comes next into quarantine."""
     reason = Reason("a value cannot be read: %(error)s", error=str(error))
     batch.rejected.append(bad(len(batch.texts) + len(batch.rejected) + 1, reason, excerpt))
 
 
-class _Parsed(dict[bytes, str]):
+class Attributes(dict[bytes, str]):
     """Attributes by their bytes, as `"name":"value"`; a name that the resource has gets a prefix."""
 
     def __init__(self, taken: frozenset[str] = frozenset()) -> None:
@@ -166,7 +163,7 @@ def _plain_end(raw: bytes) -> int:
     return end if rest < 132 and raw[end : end + 4] == bytes((18, rest - 2, 10, rest - 4)) else 0
 
 
-class _Resource:
+class Resource:
     """Who sent the lines."""
 
     def __init__(self, attributes: dict[str, str]) -> None:
@@ -205,126 +202,3 @@ def _value(value: Any) -> Any:
             return None
         case kind:
             return getattr(value, kind)
-
-
-# --- JSON: lowerCamelCase, ids in hex, 64-bit numbers as texts or numbers, unknown fields ignored -------------------
-class _Value(msgspec.Struct, rename="camel"):
-    string_value: str | None = None
-    bool_value: bool | None = None
-    int_value: int | str | None = None
-    double_value: float | str | None = None
-    array_value: _Values | None = None
-    kvlist_value: _Pairs | None = None
-    bytes_value: str | None = None
-
-    def plain(self) -> Any:
-        """Return the value as JSON would hold it."""
-        if self.string_value is not None:
-            return self.string_value
-        if self.kvlist_value:
-            return {pair.key: pair.value.plain() for pair in self.kvlist_value.values}
-        if self.array_value:
-            return [one.plain() for one in self.array_value.values]
-        known = (self.bool_value, self.int_value, self.double_value, self.bytes_value)
-        return next((value for value in known if value is not None), None)
-
-
-class _Values(msgspec.Struct):
-    values: list[_Value] = []
-
-
-class _Pair(msgspec.Struct):
-    key: str = ""
-    value: _Value = msgspec.field(default_factory=_Value)
-
-
-class _Pairs(msgspec.Struct):
-    values: list[_Pair] = []
-
-
-class _Record(msgspec.Struct, rename="camel"):
-    time_unix_nano: int | str = 0
-    observed_time_unix_nano: int | str = 0
-    severity_number: int | str = 0
-    severity_text: str = ""
-    body: _Value | None = None
-    attributes: list[_Pair] = []
-    trace_id: str = ""
-    span_id: str = ""
-    event_name: str = ""
-
-
-class _Owner(msgspec.Struct):
-    name: str = ""
-    attributes: list[_Pair] = []
-
-
-class _Scoped(msgspec.Struct, rename="camel"):
-    scope: _Owner = msgspec.field(default_factory=_Owner)
-    log_records: list[msgspec.Raw] = []
-
-
-class _Group(msgspec.Struct, rename="camel"):
-    resource: _Owner = msgspec.field(default_factory=_Owner)
-    scope_logs: list[_Scoped] = []
-
-
-class _Export(msgspec.Struct, rename="camel"):
-    resource_logs: list[_Group] = []
-
-
-_export = msgspec.json.Decoder(_Export)
-_record = msgspec.json.Decoder(_Record)
-
-
-def from_json(body: bytes, max_line: int = MAX_LINE_BYTES) -> LogBatch:
-    """Return the lines of an ExportLogsServiceRequest in JSON; raises Refused (400) if it is none."""
-    try:
-        groups = _export.decode(body).resource_logs
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, Reason("not an ExportLogsServiceRequest: %(error)s", error=str(error))) from error
-    batch = LogBatch()
-    for group in groups:
-        resource = _Resource(_attributes(group.resource.attributes))
-        for scoped in group.scope_logs:
-            base = resource.within(scoped.scope.name, _attributes(scoped.scope.attributes))
-            _json_records(scoped.log_records, resource.service, base, batch)
-    return sift(batch, max_line)
-
-
-def _json_records(records: list[msgspec.Raw], service: str, base: Shared, batch: LogBatch) -> None:
-    parsed = _Parsed(base.names)
-    decode: Callable[[msgspec.Raw], _Record] = _record.decode
-    for raw in records:
-        try:
-            record = decode(raw)
-            moment = int(record.time_unix_nano) or int(record.observed_time_unix_nano)
-            value = record.body.plain() if record.body else ""
-            text = value if value.__class__ is str else "" if value is None else plain(value)
-            parts = [parsed.value(pair.key, pair.value.plain()) for pair in record.attributes]
-        except (ValueError, RecursionError) as error:  # msgspec's and int's
-            _reject(batch, error, bytes(raw))
-            continue
-        if record.trace_id:
-            parts.append(parsed.named("trace_id", record.trace_id.lower()))
-        if record.span_id:
-            parts.append(parsed.named("span_id", record.span_id.lower()))
-        if record.event_name:
-            parts.append(parsed.named("event_name", record.event_name))
-        number = record.severity_number
-        if number.__class__ is int and 0 < number < 25:
-            name = OTLP[number]
-        elif not (name := level(record.severity_text) or level(ENUM.sub("", str(number)))) and record.severity_text:
-            parts.append(parsed.named("severity_text", record.severity_text))
-        batch.texts.append(text)
-        batch.times.append(times.kept(min(moment, 1 << 64) / 1e9))
-        batch.services.append(service)
-        batch.levels.append(name)
-        batch.attributes.append(base.join(parts))
-
-
-def _attributes(pairs: list[_Pair]) -> dict[str, str]:
-    """Return the attributes of a resource or scope under their full names."""
-    flat: dict[str, Any] = {}
-    flatten({pair.key: pair.value.plain() for pair in pairs}, flat)
-    return {ALIASES.get(name, name): plain(value) for name, value in flat.items()}

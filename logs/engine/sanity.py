@@ -11,6 +11,8 @@ import msgspec
 from duolog.plugins.types import BadRecord, LogBatch, LogSequence, Reason, Record
 
 MAX_LINE_BYTES = 1 << 20
+ATTRIBUTE_BYTES = 1 << 20
+"""Of all that a line has beside its text."""
 SEQUENCE_CHARACTERS = 64 << 20
 ID_CHARACTERS = 200
 TYPE_CHARACTERS = 80
@@ -69,7 +71,8 @@ def sift(batch: LogBatch, max_line: int = MAX_LINE_BYTES) -> LogBatch:
     clean = (
         "\0" not in together
         and "\\u0000" not in together
-        and max(map(len, chain(batch.texts, batch.attributes)), default=0) * 4 <= max_line
+        and max(map(len, batch.texts), default=0) * 4 <= max_line
+        and max(map(len, batch.attributes), default=0) * 4 <= ATTRIBUTE_BYTES
         and max(map(len, batch.services), default=0) <= ID_CHARACTERS
         and (together.isascii() or _encodable(together))
     )
@@ -92,9 +95,9 @@ def sift(batch: LogBatch, max_line: int = MAX_LINE_BYTES) -> LogBatch:
 def _line_fault(text: str, service: str, attributes: str, max_line: int) -> Reason | None:
     if not _encodable(text + service + attributes):
         return NO_UTF8
-    size = max(len(text.encode()), len(attributes.encode()))
-    if size > max_line:
-        return Reason("the line has %(bytes)d bytes; at most %(most)d are taken", bytes=size, most=max_line)
+    for value, most in ((text, max_line), (attributes, ATTRIBUTE_BYTES)):
+        if (size := len(value.encode())) > most:
+            return Reason("the line has %(bytes)d bytes; at most %(most)d are taken", bytes=size, most=most)
     if len(service) > ID_CHARACTERS:
         return Reason("the name of the service is longer than %(most)d characters", most=ID_CHARACTERS)
     if "\0" in text + service or ("\\u0000" in attributes and _walk(msgspec.json.decode(attributes))):

@@ -32,9 +32,12 @@ def unpack(body: bytes, encodings: str, limit: int = MAX_BYTES) -> bytes:
     and identity. Raises Refused: 413 where more than `limit` bytes come out, 415 for another name, 400 for bytes that
     are not what the name says.
     """
-    for name in reversed(encodings.lower().split(",")):
-        name = name.strip()
+    names = [name.strip() for name in encodings.lower().split(",")]
+    for name in reversed(names):
         if name in ("", "identity"):
+            continue
+        # "gzip,deflate" is what libraries write that took the header for Accept-Encoding, and pack once.
+        if len(names) > 1 and name in ("gzip", "deflate") and body.startswith(MEMBER) != (name == "gzip"):
             continue
         if name not in UNPACKERS:
             known = ", ".join(sorted(UNPACKERS))

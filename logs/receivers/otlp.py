@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from duolog.plugins.points import Receiver
 from duolog.plugins.types import LogBatch, Reason, Receipt, Received, Refused, Reply, Store
-from logs.engine import otlp
+from logs.engine import otlp, otlp_json
 from logs.receivers.common import ReceiverOptions, is_json
 
 PROTOBUF = "application/x-protobuf"
@@ -28,7 +28,7 @@ class Otlp(Receiver):
         if request.method != "POST":
             raise Refused(405, Reason("use POST"))
         if is_json(request):
-            batch = otlp.from_json(request.body, self.options.max_line)
+            batch = otlp_json.from_json(request.body, self.options.max_line)
         elif _is_protobuf(request):
             batch = otlp.from_protobuf(request.body, self.options.max_line)
         else:

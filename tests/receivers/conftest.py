@@ -1,61 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import pytest
-
-from duolog.plugins import guard, registry
-from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply
-
-
-@dataclass
-class Memory:
-    """A store in memory: what was committed, as the platform would get it."""
-
-    batches: list[LogBatch] = field(default_factory=list)
-    refusing: Refused | None = None
-
-    def __call__(self, batch: LogBatch) -> Receipt:
-        if self.refusing:
-            raise self.refusing
-        self.batches.append(batch)
-        return Receipt(f"r{len(self.batches)}", len(batch.texts), len(batch.rejected))
-
-    @property
-    def last(self) -> LogBatch:
-        return self.batches[-1]
-
-    @property
-    def texts(self) -> list[str]:
-        return [text for batch in self.batches for text in batch.texts]
-
-
-@dataclass
-class Sender:
-    """Sends requests through the guard, as the platform does: refusals become the protocol's own answer."""
-
-    store: Memory
-
-    def __call__(
-        self,
-        receiver: str,
-        path: str,
-        body: bytes = b"",
-        kind: str = "application/json",
-        *,
-        method: str = "POST",
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> Reply:
-        plugin = registry.create("duolog.receivers", receiver, options or {})
-        request = Received(method, path, kind, query or {}, headers or {}, body)
-        try:
-            return guard.call(plugin, "handle", request, self.store)  # type: ignore[no-any-return]
-        except Refused as refused:
-            return guard.call(plugin, "refuse", request, refused)  # type: ignore[no-any-return]
+from shipping import Memory, Sender
 
 
 @pytest.fixture
