@@ -221,11 +221,13 @@ class Miner:
 
     def restore(self, records: Iterable[dict[str, Any]]) -> None:
         """Take over templates that were exported, here or elsewhere, also again: then what changed is learned."""
+        records = list(records)
         taken, edited = [], False
         for record in records:
             new, old = Template(**record), self.templates.get(record["id"])
             if old is not None:
-                new.examples = list(dict.fromkeys([*old.examples, *new.examples]))
+                if new.id in self.changed:  # what was learned here and is not stored yet
+                    new.examples = list(dict.fromkeys([*old.examples, *new.examples]))
                 new.count = max(old.count, new.count)
                 edited |= (old.fixed, old.merged_into) != (new.fixed, new.merged_into)
             edited |= new.fixed is not None and old is None
@@ -240,8 +242,12 @@ class Miner:
         # What was merged comes last: it needs a place of its own only where its target has none for it.
         for each in sorted(taken, key=lambda template: template.merged_into is not None):
             self._adopt(each)
-        self.changed = changed | {each for each in self.changed if self.templates[each].merged_into is not None}
+        self.changed = changed | {record["id"] for record in records if self._is_ahead_of(record)}
         self._fixed.sort(key=lambda fixed: -sum(map(len, fixed[0])))  # the one that says most comes first
+
+    def _is_ahead_of(self, record: dict[str, Any]) -> bool:
+        known = self.templates[record["id"]]
+        return known.merged_into != record["merged_into"] or not set(known.examples) <= set(record["examples"])
 
     def _adopt(self, template: Template) -> None:
         """Index a template by its examples: a place at which their words differ is a variable's."""

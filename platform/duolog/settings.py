@@ -94,6 +94,8 @@ MAX_UPLOAD_BYTES = int(env_number("DUOLOG_MAX_UPLOAD_BYTES", 8 << 30, least=1024
 MAX_UNPACKED_BYTES = int(env_number("DUOLOG_MAX_UNPACKED_BYTES", 64 << 30, least=1024))
 MAX_GZIP_RATIO = int(env_number("DUOLOG_MAX_GZIP_RATIO", 600, least=2))
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 << 20
+# Templates of a project; lines that would need one more share a template that says nothing.
+MAX_TEMPLATES = int(env_number("DUOLOG_MAX_TEMPLATES", 10_000, least=1))
 VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))
 
 # --- models -----------------------------------------------------------------------------------------------------
