@@ -40,7 +40,7 @@ class Known:
     newest: datetime | None = None
     read_at: float = 0.0
     counts: Counter[int] = field(default_factory=Counter)
-    flushed_at: float = field(default_factory=time.monotonic)
+    flushed_at: float = float("-inf")
 
 
 _known: OrderedDict[int, Known] = OrderedDict()

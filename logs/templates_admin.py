@@ -45,12 +45,17 @@ class TemplateAdmin(ProjectAdmin[Template]):
     project_field = "project__slug"
     page_template = "duolog/template.html"
     list_fullwidth = True
-    list_display = ["shown", "count", "project", "edited_by", "first_seen_at", "last_seen_at"]
+    list_display = ["key", "shown", "count", "project", "edited_by", "first_seen_at", "last_seen_at"]
     list_filter = [Merged, "project"]
     list_select_related = ["project", "edited_by"]
     search_fields = ["pattern", "fixed"]
     ordering = ["-lines", "-id"]
     deeds = {"edit": Role.ENGINEER, "merge": Role.ENGINEER, "split": Role.ENGINEER}
+
+    @column("#", ordering="id")
+    def key(self, template: Template) -> str:
+        """What one merges into."""
+        return f"#{template.pk}"
 
     @column(_("template"))
     def shown(self, template: Template) -> str:

@@ -12,9 +12,9 @@ is id and `examples`, the masked lines that made the template what it is, and `r
 wrote them. A merge never renames: the id with the greater number points to the smaller one, so that processes that
 merge at the same time cannot make a ring, and `resolve` follows the pointers.
 
-Memory. Masked lines are remembered in two generations of `remember` lines: when the young one is full it becomes the
-old one, and what the old one held and nobody asked for is forgotten (an LRU without its bookkeeping on each hit). Of a
-line the first `HEAD` characters count. A miner makes at most `limit` templates, those that were merged included; what
+Memory. Masked lines are remembered in two generations of `remember` lines, fewer if they are long: when the young one
+is full it becomes the old one, and what the old one held and nobody asked for is forgotten (an LRU without its
+bookkeeping on each hit). Of a line the first `HEAD` characters count. A miner makes at most `limit` templates, those that were merged included; what
 is new then gets the one template `OVERFLOW`, whose text is `<*>`, until the limit is raised: nothing known changes.
 """
 
@@ -32,6 +32,8 @@ from logs.engine.forms import WORDS, Form
 from logs.engine.masking import MASK, mask, variables
 
 HEAD = 4096
+USUAL = 256
+"""Characters of a usual masked line: so many times `remember` are remembered at most."""
 REMEMBER = 100_000
 LIMIT = 10_000
 ENOUGH = 0.99  # sixths do not add up to 1
@@ -78,6 +80,7 @@ class Miner:
         self._wide: dict[Structure, list[tuple[Words, int]]] = {}
         self._shown: dict[int, tuple[Structure, list[str]]] = {}
         self._seen: dict[int, dict[str, tuple[float, int]]] = {}
+        self._size = 0
         self._has_merged = False
 
     # --- lines --------------------------------------------------------------------------------------------------
@@ -124,8 +127,9 @@ class Miner:
             found[text] = self._place(refine(lines[places[text]], text, each))
         for text, template in found.items():
             self._young[text] = template
-            if len(self._young) >= self.remember:
-                self._young, self._old = {}, self._young
+            self._size += len(text)
+            if len(self._young) >= self.remember or self._size >= self.remember * USUAL:
+                self._young, self._old, self._size = {}, self._young, 0
         return found
 
     # --- templates ----------------------------------------------------------------------------------------------

@@ -123,6 +123,31 @@ def test_writers_at_the_same_time_store_each_template_once(project):
     assert Template.objects.count() == 20
 
 
+def test_threads_that_find_new_templates_in_long_transactions_do_not_block_each_other_for_good(project):
+    failed, gate = [], threading.Barrier(4)
+
+    def store(turn):
+        try:
+            gate.wait(10)
+            for start in range(5):
+                with transaction.atomic():  # twice in one transaction: the lock of the first is held in the second
+                    templates.match(project, [f"{chr(97 + start)}{chr(97 + turn)} came", "both know this"])
+                    templates.match(project, [f"{chr(97 + start)}{chr(97 + turn)} went", "and this"])
+        except Exception as error:  # noqa: BLE001 - told by the test
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=store, args=(turn,), daemon=True) for turn in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert not failed and not any(each.is_alive() for each in threads)
+    templates.flush(project)
+    assert sum(Template.objects.values_list("lines", flat=True)) == 80
+
+
 def test_lines_are_counted_once_committed(project):
     match(project, ["closed"] * 7)
     with pytest.raises(RuntimeError), transaction.atomic():

@@ -288,6 +288,13 @@ def test_memory_of_masked_lines_is_bounded_and_what_is_used_is_kept():
     assert miner.match(["hello there"]) == first
 
 
+def test_long_lines_take_no_more_memory_than_short_ones():
+    miner = Miner(remember=100)
+    for number in range(200):
+        miner.match([f"{'x' * (number + 1)} {'long ' * 700}"])
+    assert sum(map(len, [*miner._young, *miner._old])) <= 2 * (100 * 256 + HEAD)
+
+
 @pytest.mark.parametrize(
     "line",
     [
