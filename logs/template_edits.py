@@ -15,8 +15,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext
 
+from logs.engine.forms import HEAD
 from logs.engine.masking import MASK
-from logs.engine.templates import HEAD, Miner
+from logs.engine.templates import Miner
 from logs.models import Template, TemplateChange
 from logs.templates import forget, lock, point, record
 from workers.jobs import JobFailed

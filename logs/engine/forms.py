@@ -11,15 +11,20 @@ In Python, one line at a time: only masked lines never seen before come here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from logs.engine.masking import MASK
+from logs.engine.masking import MASK, mask
 from logs.engine.statement import LEVELS
 
+HEAD = 4096
+"""Characters of a line that count."""
 WORDS, TOKENS = 64, 400
 """Words of a line that may turn out to be variables, and tokens that are told apart; the rest counts as one value."""
 
 M = re.escape(MASK)
+BINARY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]+")
+ADDRESS = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+")
 HAN = r"[\u3400-\u9fff]"
 HOST = rf"(?:[\w-]|{M})+"
 CHAR = r"[^\s\\/,;:'\"()\[\]{}=|<>?]"  # of a name in a path
@@ -29,7 +34,6 @@ WIDE = str.maketrans("：，；（）【】＝！？“”‘’「」《》", '
 VALUES = tuple(
     (signs, re.compile(pattern, re.ASCII), by)
     for signs, pattern, by in (
-        ("", r"[\x00-\x08\x0b-\x1f\x7f\ufffd]+", MASK),  # binary
         ("(", r"(?<=\s)\(\)(?=\s|$)", f"({MASK})"),  # an empty value; not the () of a function
         (":", r"\b([a-zA-Z][\w+.-]*://)[^\s\"'<>,;()\[\]{}]*(?:<\*>[^\s\"'<>,;()\[\]{}]*)*", rf"\1{MASK}"),
         # Windows and Unix paths, with the query and the protocol of a request line
@@ -114,6 +118,31 @@ class Form:
     def text(self) -> str:
         """The line as a template's text shows it."""
         return "".join(self.shown).strip()
+
+
+def masks(lines: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """Return the lines as they are mined, cut after `HEAD` characters, and masked."""
+    if max(map(len, lines), default=0) > HEAD:
+        lines = [line if len(line) <= HEAD else f"{line[:HEAD]} {MASK}" for line in lines]
+    try:
+        return lines, mask(lines)
+    except UnicodeEncodeError:  # half a surrogate pair
+        lines = [line.encode("utf-8", "replace").decode() for line in lines]
+        return lines, mask(lines)
+
+
+def refine(line: str, masked: str, values: Sequence[str]) -> str:
+    """Return the masked line with `<*>:<*>` for an address with a port, quotes left where they stood, and no binary."""
+    parts, at = [], 0
+    for value in values:
+        place = line.index(value, at)
+        shape = f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
+        parts += [line[at:place], f"{value[0]}{MASK}{value[0]}" if value[0] in "'\"" else shape]
+        at = place + len(value)
+    parts.append(line[at:])
+    plain = [MASK if number % 2 else part for number, part in enumerate(parts)]
+    # A value may also stand inside a word that masking left alone; then nothing is known of its place.
+    return BINARY.sub(MASK, "".join(parts) if "".join(plain) == masked else masked)
 
 
 def read(line: str) -> Form:

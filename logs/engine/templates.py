@@ -14,24 +14,24 @@ merge at the same time cannot make a ring, and `resolve` follows the pointers.
 
 Memory. Masked lines are remembered in two generations of `remember` lines, fewer if they are long: when the young one
 is full it becomes the old one, and what the old one held and nobody asked for is forgotten (an LRU without its
-bookkeeping on each hit). Of a line the first `HEAD` characters count. A miner makes at most `limit` templates, those that were merged included; what
-is new then gets the one template `OVERFLOW`, whose text is `<*>`, until the limit is raised: nothing known changes.
+bookkeeping on each hit). Of a line the first `HEAD` characters count. A miner makes at most `limit` templates, those
+that were merged included; what is new then gets the one template `OVERFLOW`, whose text is `<*>`, until the limit is
+raised: nothing known changes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
 from logs.engine import forms
 from logs.engine.forms import WORDS, Form
 from logs.engine.masking import MASK, mask, variables
 
-HEAD = 4096
 USUAL = 256
 """Characters of a usual masked line: so many times `remember` are remembered at most."""
 REMEMBER = 100_000
@@ -43,7 +43,6 @@ OVERFLOW = 0
 Words = tuple[str | None, ...]
 """Words of a template; None where any may stand."""
 Structure = tuple[str, ...]
-ADDRESS = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+")
 
 
 @dataclass(slots=True)
@@ -87,7 +86,7 @@ class Miner:
 
     def match(self, lines: Sequence[str]) -> list[int]:
         """Return the id of each line's template, in order, and count it; any text is a line, the empty one, too."""
-        lines, masked = masks(lines)
+        lines, masked = forms.masks(lines)
         ids: list[Any] = list(map(self._young.get, masked))
         if None in ids:
             missing = [place for place, known in enumerate(ids) if known is None]
@@ -124,7 +123,7 @@ class Miner:
                 unknown.append(text)
         values = variables([lines[places[text]] for text in unknown])
         for text, each in zip(unknown, values, strict=True):
-            found[text] = self._place(refine(lines[places[text]], text, each))
+            found[text] = self._place(forms.refine(lines[places[text]], text, each))
         for text, template in found.items():
             self._young[text] = template
             self._size += len(text)
@@ -226,9 +225,12 @@ class Miner:
     def restore(self, records: Iterable[dict[str, Any]]) -> None:
         """Take over templates that were exported, here or elsewhere, also again: then what changed is learned."""
         records = list(records)
+        # An older version may have masked less.
+        masked = iter(mask([example for record in records for example in record["examples"]]))
         taken, edited = [], False
         for record in records:
             new, old = Template(**record), self.templates.get(record["id"])
+            new.examples = list(islice(masked, len(new.examples)))
             if old is not None:
                 if new.id in self.changed:  # what was learned here and is not stored yet
                     new.examples = list(dict.fromkeys([*old.examples, *new.examples]))
@@ -272,34 +274,6 @@ class Miner:
             folded[form.structure] = both, form.evidence
         for structure, (words, evidence) in folded.items():
             self._add(structure, words, evidence, template.id)
-
-
-# --- lines ------------------------------------------------------------------------------------------------------
-
-
-def masks(lines: Sequence[str]) -> tuple[Sequence[str], list[str]]:
-    """Return the lines as they are mined, cut after `HEAD` characters, and masked."""
-    if max(map(len, lines), default=0) > HEAD:
-        lines = [line if len(line) <= HEAD else f"{line[:HEAD]} {MASK}" for line in lines]
-    try:
-        return lines, mask(lines)
-    except UnicodeEncodeError:  # half a surrogate pair
-        lines = [line.encode("utf-8", "replace").decode() for line in lines]
-        return lines, mask(lines)
-
-
-def refine(line: str, masked: str, values: Sequence[str]) -> str:
-    """Return the masked line with `<*>:<*>` for an address with a port, and quotes left where they stood."""
-    parts, at = [], 0
-    for value in values:
-        place = line.index(value, at)
-        shape = f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
-        parts += [line[at:place], f"{value[0]}{MASK}{value[0]}" if value[0] in "'\"" else shape]
-        at = place + len(value)
-    parts.append(line[at:])
-    plain = [MASK if number % 2 else part for number, part in enumerate(parts)]
-    # A value may also stand inside a word that masking left alone; then nothing is known of its place.
-    return "".join(parts) if "".join(plain) == masked else masked
 
 
 def covers(pieces: Sequence[str], text: str) -> bool:

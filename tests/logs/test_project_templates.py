@@ -172,6 +172,12 @@ def test_beyond_the_limit_lines_share_a_template(project, settings):
     assert templates.resolve(project, numbers)[0].text == "<*>"
 
 
+def test_lines_that_are_no_text_can_be_stored(project):
+    lines = ["\x00\x01\x02", "half \ud800 a pair", "", "x" * 100_000]
+    numbers = match(project, lines)
+    assert set(templates.resolve(project, numbers)) == set(numbers)
+
+
 # --- people -------------------------------------------------------------------------------------------------------
 
 
