@@ -75,7 +75,7 @@ def receive(request: HttpRequest, receiver: str, path: str, project: str = "") -
         reply = guard.call(plugin, "handle", received, partial(store, sender, receiver, plugin.overloaded, body))
     except Refused as refused:
         reply = _with_headers(plugin.refuse(received, refused), refused)
-    except (PluginError, DatabaseError) as error:
+    except (PluginError, DatabaseError):
         logger.exception("receiver=%s", receiver)
         connection.close()
         broken = Refused(503, gettext("nothing can be stored at the moment"), retry_after=WAIT)
