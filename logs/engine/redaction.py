@@ -1,0 +1,193 @@
+"""Redaction: secrets and personal data leave lines and attributes before anything is stored.
+
+One pass of Rust regexes over a batch picks the lines that may hold something; only these are looked at closely. All
+patterns, those of users too, run in polars' Rust regex, whose time is linear in the text whatever the pattern: no line
+can make one hang. Redacting twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import polars as pl
+
+from logs.engine import json_strings
+from logs.engine.secret_checks import is_secret, kind_of_key
+from logs.engine.secret_patterns import FINDERS, KINDS, Finder, Match, whole
+from logs.engine.user_patterns import checked
+
+NAME = re.compile("[a-z][a-z0-9-]{0,39}")
+# What earlier redaction left, and characters that no encoding takes: no text to any pattern.
+INERT = re.compile(r"(\[REDACTED:[a-z][a-z0-9-]*\]|\[[a-z][a-z0-9-]*:[0-9a-f]{12}\]|[\ud800-\udfff]+)")
+BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
+GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
+CONTEXT = 80  # characters on either side of a match that its judge sees
+ROUNDS = 10  # what is dropped may join its neighbours into something new: a bound for what is made to do so for ever
+
+
+class Strategy(StrEnum):
+    """What becomes of a value: `[REDACTED:phone]`, `[phone:9f3a…]` (keyed, equal values stay equal), or nothing."""
+
+    MASK = "mask"
+    HASH = "hash"
+    DROP = "drop"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A kind to redact: a built-in one (`KINDS`), or, with a pattern, a user's own.
+
+    Raises:
+        ValueError: if the kind is no name or unknown, or the pattern is invalid, too large or matches nothing at all.
+    """
+
+    kind: str
+    strategy: Strategy = Strategy.MASK
+    pattern: str = ""  # https://docs.rs/regex/latest/regex/#syntax; what it matches as a whole is redacted
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.kind):
+            raise ValueError(f"{self.kind!r} is no name of a rule: lower-case letters, digits and hyphens, 40 at most")
+        if self.pattern and self.kind in KINDS:
+            raise ValueError(f"{self.kind!r} is built in: give your own pattern another name")
+        if not self.pattern and self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is not built in, so it needs a pattern; built in are {', '.join(KINDS)}")
+        if self.pattern:
+            checked(self.pattern)
+
+
+DEFAULTS = tuple(Rule(kind) for kind in KINDS if kind != "ip")
+
+
+class Redactor:
+    """Redacts by rules; make it once and use it for every batch."""
+
+    def __init__(self, rules: Sequence[Rule] = DEFAULTS, key: bytes = b"") -> None:
+        """Take rules, of which a user's own go first, and the secret key of `Strategy.HASH` (BLAKE2b, RFC 7693).
+
+        Raises:
+            ValueError: if two rules have one name, or one hashes and there is no key.
+        """
+        self.strategies = {rule.kind: rule.strategy for rule in rules}
+        if len(self.strategies) < len(rules):
+            raise ValueError("two rules have the same name")
+        if Strategy.HASH in self.strategies.values() and not key:
+            raise ValueError("the strategy hash needs a key: without one, a phone number is found by trying all")
+        self.key = hashlib.blake2b(key).digest()
+        own = [Finder(frozenset({rule.kind}), rule.pattern, whole(rule.kind)) for rule in rules if rule.pattern]
+        self.finders = [*own, *(finder for finder in FINDERS if finder.kinds & self.strategies.keys())]
+        self.triggers = [finder.pattern for finder in self.finders]
+        # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
+        self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"
+
+    def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
+        """Return the texts, in order, with secrets redacted, and how many of each kind were.
+
+        A text is a line, or attributes: a JSON object, which stays one, with only its keys and values changed.
+        """
+        counts = Counter[str]()
+        return self._redact(texts, counts), counts
+
+    def _redact(self, texts: Sequence[str], counts: Counter[str]) -> list[str]:
+        done = list(texts)
+        suspects = self._suspects(done)
+        if not suspects:
+            return done
+        documents = [at for at in suspects if json_strings.is_json(done[at])]
+        for at, text in zip(documents, self._documents([done[at] for at in documents], counts), strict=True):
+            done[at] = text
+        lines = sorted(set(suspects).difference(documents))
+        for _ in range(ROUNDS):
+            if not lines:
+                break
+            changed = self._once([done[at] for at in lines], counts)
+            news = {at: text for at, text in zip(lines, changed, strict=True) if text != done[at]}
+            for at, text in news.items():
+                done[at] = text
+            lines = [list(news)[number] for number in self._suspects(list(news.values()))]
+        return done
+
+    def _suspects(self, texts: list[str]) -> list[int]:
+        """Return which of the texts may hold something."""
+        series = strings(texts)
+        suspect = series.str.contains(self.triggers[0])
+        for trigger in self.triggers[1:]:
+            suspect |= series.str.contains(trigger)
+        return suspect.arg_true().to_list()
+
+    def _once(self, lines: list[str], counts: Counter[str]) -> list[str]:
+        """Run every finder once over lines; what one has redacted, the next does not see."""
+        pieces = [INERT.split(line) for line in lines]  # text and inert in turns
+        places, series = [], None
+        for finder in self.finders:
+            if series is None:
+                places = [(line, place) for line, parts in enumerate(pieces) for place in range(0, len(parts), 2)]
+                series = pl.Series([pieces[line][place] for line, place in places], dtype=pl.String)
+            hits = series.str.contains(finder.pattern).arg_true()
+            marked = series.gather(hits).str.replace_all(finder.pattern, f"{self.mark}${{k}}{self.mark}${{v}}{self.mark}${{z}}")
+            for number, text in zip(reversed(hits.to_list()), reversed(marked.to_list()), strict=True):
+                parts = self._judged(finder, text.split(self.mark), counts)
+                if len(parts) > 1:
+                    line, place = places[number]
+                    pieces[line][place : place + 1] = parts
+                    series = None
+        return ["".join(parts) for parts in pieces]
+
+    def _judged(self, finder: Finder, split: list[str], counts: Counter[str]) -> list[str]:
+        """Return text and redacted values in turns, of a text split into: text, then kept, value, text again and again."""
+        parts, text = [], split[0]
+        for kept, value, after in zip(split[1::3], split[2::3], split[3::3], strict=True):
+            verdict = finder.judge(Match(kept, value, text[-CONTEXT:], after[:CONTEXT])) if value else None
+            if verdict is None or verdict[0] not in self.strategies:
+                text += kept + value + after
+                continue
+            kind, start, end = verdict
+            # A number that is the value of a key in JSON inside a line becomes a string.
+            quote = BEFORE_NUMBER.search(kept) if value[0].isdigit() else None
+            quoted = quote.group(1) if quote else ""
+            parts += [text + kept + value[:start] + quoted, self._instead(kind, value[start:end], counts)]
+            text = quoted + value[end:] + after
+        return [*parts, text]
+
+    def _instead(self, kind: str, value: str, counts: Counter[str]) -> str:
+        """Return what stands for a value from now on."""
+        counts[kind] += 1
+        match self.strategies[kind]:
+            case Strategy.MASK:
+                return f"[REDACTED:{kind}]"
+            case Strategy.HASH:
+                plain = value.translate(GROUPING) if kind in GROUPED else value
+                return f"[{kind}:{hashlib.blake2b(plain.encode(errors='replace'), key=self.key, digest_size=6).hexdigest()}]"
+        return ""
+
+    def _documents(self, lines: list[str], counts: Counter[str]) -> list[str]:
+        """Redact lines that are JSON, by the names of their keys and by what their strings and numbers say."""
+        found = [list(json_strings.scalars(line)) for line in lines]
+        changed: list[dict[json_strings.Scalar, str]] = [{} for _ in lines]
+        others: list[tuple[int, json_strings.Scalar]] = []
+        for number, scalars in enumerate(found):
+            for scalar in scalars:
+                kind = kind_of_key(scalar.key, listed=scalar.listed)
+                if kind in self.strategies and not INERT.fullmatch(scalar.text) and is_secret(kind, scalar.text, "=", ""):
+                    changed[number][scalar] = self._instead(kind, scalar.text, counts)
+                else:
+                    others.append((number, scalar))
+        texts = self._redact([scalar.text for _, scalar in others], counts)
+        for (number, scalar), text in zip(others, texts, strict=True):
+            if text != scalar.text:
+                changed[number][scalar] = text
+        return [json_strings.replaced(line, new) for line, new in zip(lines, changed, strict=True)]
+
+
+def strings(texts: list[str]) -> pl.Series:
+    """Return texts for polars; lone surrogates, which it refuses, become question marks."""
+    try:
+        return pl.Series(texts, dtype=pl.String)
+    except UnicodeEncodeError:
+        return pl.Series([text.encode(errors="replace").decode() for text in texts], dtype=pl.String)

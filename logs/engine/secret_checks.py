@@ -1,0 +1,115 @@
+"""What tells a secret from what only looks like one: check digits, names of keys, values that are no secret."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+# GB 11643-1999: weights of the first 17 digits, and the check character of their sum modulo 11.
+WEIGHTS = tuple(2 ** (17 - place) % 11 for place in range(17))
+PROVINCES = frozenset("11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82 83".split())  # fmt: skip
+
+
+def is_id_card(number: str) -> bool:
+    """Tell whether 18 characters are a Chinese resident's ID number (GB 11643): province, date, check character."""
+    if number[:2] not in PROVINCES:
+        return False
+    try:
+        date(int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    except ValueError:
+        return False
+    total = sum(int(digit) * weight for digit, weight in zip(number[:17], WEIGHTS, strict=True))
+    return number[17].upper() == "10X98765432"[total % 11]
+
+
+# Issuers' prefixes with the lengths of their numbers (ISO/IEC 7812); 95 and 60 are older Chinese debit cards.
+ISSUERS = re.compile(
+    r"(?:62\d{14,17}|4\d{15}|4\d{18}|(?:5[1-5]|2[2-7])\d{14}|3[47]\d{13}|3(?:0[0-5]|[68]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}"
+    r"|6(?:0|4[4-9]|5)\d{13,17}|95\d{14,17})"
+)
+
+
+def is_bank_card(number: str) -> bool:
+    """Tell whether digits are a card's: a known issuer, its length, the Luhn check digit (ISO/IEC 7812-1)."""
+    if not ISSUERS.fullmatch(number) or len(set(number)) < 3:
+        return False
+    total = sum(sum(divmod(int(digit) * (1 + place % 2), 10)) for place, digit in enumerate(reversed(number)))
+    return total % 10 == 0
+
+
+# The last words of a key, run together, and what its value is then; the first that fits wins.
+ENDINGS = (
+    ("jwt", r"jwt(?:token)?"),
+    ("private-key", r"privatekey|私钥"),
+    ("access-key", r"(?:access|secret)key(?:id|secret)?|accessid|secretid|^[as]k|[密秘]钥"),
+    ("api-key", r"(?:api|app|account|signing|encryption|master|shared|subscription|storage|license)key"),
+    ("session", r"sess(?:ion)?(?:id)?|^sid|connectsid|cookies?|会话(?:id|标识|号)"),
+    ("token", r"(?<!max)(?<!min)(?<!num)(?<!total)(?<!page)(?<!prompt)(?<!next)(?<!continuation)(?<!cancellation)token"),
+    ("token", r"secrets?|credentials?|authorization|amzsignature|令牌|凭证|授权码"),
+    ("password", r"pass(?:word|wd|phrase|code)s?|pwd|(?:^|user|require|db|root|ftp|ssh|my|login|key|store)pass|masterauth"),
+    ("password", r"^(?:otp|cvv)|(?:verif(?:y|ication)|sms)code|密码|口令|验证码|动态码"),
+)  # fmt: skip
+KEYS = tuple((kind, re.compile(f"(?:{ending})$")) for kind, ending in ENDINGS)
+WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[一-鿿]+")
+# What may follow the telling word; any other word makes the key one about secrets (token_count, passwordEncoder).
+SUFFIXES = frozenset("value text plain raw str string header new old current confirm confirmation hash md5 base64 enc encoded encrypted cipher ciphertext 值 串 码 号 字符串".split())  # fmt: skip
+LISTS = ("tokens", "令牌列表")  # counted as often as listed: secrets only where a list of strings follows
+
+
+def kind_of_key(key: str, *, listed: bool = False) -> str:
+    """Return the kind of secret that a key's value is by the key's name, or ""; `listed` if the value is in a list."""
+    words = [word.lower() for word in WORD.findall(key[-100:])]
+    while len(words) > 1 and words[-1] in SUFFIXES:
+        words.pop()
+    name = "".join(words)
+    if name.endswith(LISTS):
+        return "token" if listed else ""
+    return next((kind for kind, ending in KEYS if ending.search(name)), "")
+
+
+WORDS_FOR_NOTHING = """null none nil undefined empty blank true false yes no ok on off invalid valid expired failed
+failure success successful required missing incorrect error wrong unknown n/a na rejected denied mismatch mismatched short long weak
+too not is was must should cannot changed reset set unset updated loaded enabled disabled refreshed revoked hidden
+masked redacted filtered removed omitted secret password passwd token string str text input type sha1 sha256 sha512
+md5 utf8 base64 bcrypt scrypt argon2 bearer basic digest jwt oauth2 ldap kerberos default deprecated""".split()
+NOTHING = frozenset(WORDS_FOR_NOTHING)
+PLACEHOLDER = re.compile(
+    r"\$\{.*|\{\{.*|\$\(.*|\$[A-Z_]+|%\(?\w*\)?[sdvrq@]|%[A-Z_]+%|<[^<>]*>?|\[?[A-Z ]*(?:REDACTED|FILTERED|MASKED)[^\]]*\]?"
+    r"|[^0-9A-Za-z]*|.{0,4}\*{3,}.{0,4}|[xX]{3,}|[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}.*|(?:/[a-z_.-]+){2,}/?|[a-z+]+://.*",
+    re.DOTALL,
+)
+
+
+def is_nothing(value: str) -> bool:
+    """Tell whether a value stands for a secret without being one: null, ****, ${PASSWORD}, "expired", a date, a URL."""
+    return value.lower().strip(".!?:") in NOTHING or PLACEHOLDER.fullmatch(value) is not None
+
+
+DIGIT, LETTER, SYMBOL = re.compile("[0-9]"), re.compile("[A-Za-z]"), re.compile("[^0-9A-Za-z]")
+ENDS = re.compile(r"\s*$|[^\s.]|\s\s|\s+[\w.-]{1,40}[=:]")
+
+
+def is_secret(kind: str, value: str, link: str, after: str) -> bool:
+    """Tell whether a value is a secret of a kind, by how its key is linked to it.
+
+    Args:
+        link: "=" (also quotes, JSON, XML, an option), ":" (bare, after a colon), "is" (prose), or " " (nothing between).
+        after: what follows the value in the text.
+    """
+    if is_nothing(value):
+        return False
+    digit, letter = bool(DIGIT.search(value)), bool(LETTER.search(value))
+    if kind == "session":  # numbers of sessions are no secret, and a handle such as 0x1f is none
+        return len(value) >= 8 and digit and letter and not value.startswith("0x")
+    if kind == "password":
+        if link == "=":
+            return True
+        if link == ":":
+            return digit or bool(SYMBOL.search(value.strip(".!?:-"))) or bool(letter and ENDS.match(after))
+        if link == "is":
+            return len(value) >= 4 and (digit or bool(SYMBOL.search(value[:-1]))) and (letter or len(value) >= 6)
+        return len(value) >= 6 and digit and letter
+    if link == "=":
+        return len(value) >= 6
+    least = {":": 8, "is": 8}.get(link, 16)
+    return len(value) >= least and letter and (digit or (len(value) >= 20 and not value.islower()))
