@@ -19,7 +19,8 @@ import polars as pl
 
 from logs.engine import json_strings
 from logs.engine.secret_checks import is_secret, kind_of_key
-from logs.engine.secret_patterns import FINDERS, KINDS, Finder, Match, whole
+from logs.engine.secret_finder import Finder, Match, finder
+from logs.engine.secret_finders import FINDERS, KINDS
 from logs.engine.user_patterns import checked
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
@@ -80,9 +81,11 @@ class Redactor:
         if Strategy.HASH in self.strategies.values() and not key:
             raise ValueError("the strategy hash needs a key: without one, a phone number is found by trying all")
         self.key = hashlib.blake2b(key).digest()
-        own = [Finder(frozenset({rule.kind}), rule.pattern, whole(rule.kind)) for rule in rules if rule.pattern]
-        self.finders = [*own, *(finder for finder in FINDERS if finder.kinds & self.strategies.keys())]
-        self.triggers = [finder.pattern for finder in self.finders]
+        own = [finder(rule.kind, "", rule.pattern) for rule in rules if rule.pattern]
+        built_in = [found for found in FINDERS if self.strategies.keys() & found.kinds]
+        self.finders = [*own, *built_in]
+        # One for all built-in finders; those of users, which may set flags, run one by one.
+        self.triggers = [*(found.pattern for found in own), "|".join({found.trigger: None for found in built_in} | escapes(own))]
         # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
         self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"
 
@@ -191,3 +194,8 @@ def strings(texts: list[str]) -> pl.Series:
         return pl.Series(texts, dtype=pl.String)
     except UnicodeEncodeError:
         return pl.Series([text.encode(errors="replace").decode() for text in texts], dtype=pl.String)
+
+
+def escapes(own: Sequence[Finder]) -> dict[str, None]:
+    """Return the trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line."""
+    return {r"^\s*[\[{](?s:.)*\\" + ("" if own else "u[4-9a-fA-F]"): None}

@@ -78,6 +78,7 @@ PLACEHOLDER = re.compile(
     r"|[^0-9A-Za-z]*|.{0,4}\*{3,}.{0,4}|[xX]{3,}|[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}.*|(?:/[a-z_.-]+){2,}/?|[a-z+]+://.*",
     re.DOTALL,
 )
+OBJECT = re.compile(r"[A-Za-z_.$]+[{(\[].*|(?:[A-Za-z_$]+\.)+[A-Za-z_$]+(?:@[0-9a-f]+)?")  # Token{a64f992, android.os.Binder@2bd79ce
 
 
 def is_nothing(value: str) -> bool:
@@ -109,6 +110,8 @@ def is_secret(kind: str, value: str, link: str, after: str) -> bool:
         if link == "is":
             return len(value) >= 4 and (digit or bool(SYMBOL.search(value[:-1]))) and (letter or len(value) >= 6)
         return len(value) >= 6 and digit and letter
+    if OBJECT.fullmatch(value):
+        return False
     if link == "=":
         return len(value) >= 6
     least = {":": 8, "is": 8}.get(link, 16)

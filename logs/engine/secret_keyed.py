@@ -1,0 +1,99 @@
+"""Secrets that their key gives away: `password=…`, `"token": "…"`, `密码为…`, `the password is …`, `--password …`."""
+
+from __future__ import annotations
+
+import re
+
+from logs.engine.masking import B
+from logs.engine.secret_checks import is_nothing, is_secret, kind_of_key
+from logs.engine.secret_finder import Finder, Match, Verdict
+
+WORDS = (
+    r"(?i-u:pass(?:word|wd|phrase|code)s?|pwd|pass|jwt|token|secret|credentials?|authorization|amz-signature"
+    r"|(?:access|secret|api|app|account|signing|encryption|master|shared|subscription|storage|license|private)[_ .-]?key"
+    r"|(?:access|secret)[_-]?id|masterauth|session|sessid|connect[.]sid|cookie|(?:verif(?:y|ication)|sms)[_ -]?code"
+    rf"|{B}(?:sid|otp|cvv|ak|sk))"
+)
+CHINESE_WORDS = "(?:密码|口令|令牌|[密秘]钥|私钥|凭证|授权码|验证码|动态码|会话(?:ID|id|标识|号))"
+# A telling word with what follows it in the same name; what stands before it, the judge looks up.
+KEY = rf"(?:{WORDS}[0-9A-Za-z_.-]{{0,24}}(?: (?i-u:id|value|key){B})?|{CHINESE_WORDS}[值串码号]?)"
+TRIGGER = (
+    rf"{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key))?"
+    r"""(?:["'`\\&\])>”%]|\s*[:=：＝>-]|\s?(?i-u:is|was|are|has|will|set|reset|changed|updated|for|of) |\s?[已被将重设修更变改为成是]"""
+    r"""|\s[A-Za-z_@#!$%*+/"'`-]*[0-9])"""
+    f"|{CHINESE_WORDS}"
+)
+
+QUOTE = r"""(?:\\*["'`]|&quot;)"""
+EQUALS = r"\s{0,4}(?:=>|:=|->|[:=：＝]|\\u003[dD]|%3[dD])\s{0,4}"
+ENGLISH = (
+    r"\s(?:(?:for|of) [^\s:]{1,64} )?(?:(?i-u:is|was|are|has been|will be)(?: now)?"
+    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]{1,64}:)?|(?i-u:set|reset|changed|updated) to):?\s"
+)
+CHINESE = r"\s?(?:已被?|被|将|重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是][:：]?\s{0,2}"
+# {"name": "DB_PASSWORD", "value": "…"}, of Kubernetes, OTLP and HAR
+NAMED = rf"{QUOTE},\s?{QUOTE}value{QUOTE}\s?:\s?(?:\{{\s?{QUOTE}stringValue{QUOTE}\s?:\s?)?"
+LINK = rf"(?:{QUOTE}?[\])”]?(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED})"
+GRAPH = r"!#$%*+\-./0-9:=?@A-Z^_a-z~"
+BARE = rf"""[{GRAPH}](?:[{GRAPH}(\[{{|]|[)\]}}][0-9A-Za-z]|\\[^\s"'`nrtu\\])*"""
+# A quoted value ends at the like of its opening quote, or with the text; inside, quotes may be escaped once more.
+VALUE = (
+    r"""(?s:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*|`[^`]*|[“‘「『【][^”’」』】]*|\\"(?:[^"\\]|\\\\(?:\\.|[^\\]))*"""
+    rf"""|\\{{2,7}}"[^"\\]*|\\'[^'\\]*|&quot;[^&]*|{BARE})"""
+)
+DIGITED = rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+"  # with nothing between key and value, it must hold a digit
+
+NAME_BEFORE = re.compile(r"[0-9A-Za-z_.-]*$")
+NAME = re.compile(KEY.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
+OPENED = re.compile(rf"{QUOTE}|[“‘「『【]")
+CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
+PROSE = re.compile(f"(?:{ENGLISH}|{CHINESE})$".replace("(?i-u:", "(?i:"))
+PAIR = re.compile(r"[A-Za-z_.-]+[=:]")
+
+
+def judge_keyed(match: Match) -> Verdict:
+    """Judge a key that is linked to its value by a sign, by words, or by nothing."""
+    found = NAME.match(match.kept)
+    if not found:
+        return None
+    name, link = found.group(), match.kept[found.end() :]
+    opened = OPENED.match(match.value)
+    start = opened.end() if opened else 0
+    value, prose = match.value[start:], bool(PROSE.search(link))
+    if opened:
+        if not value or (value[0] in " ,:}])" and not CLOSED.search(link)):
+            return None  # the quote closes what stands before the key
+    elif prose or ":" in link:
+        value = value.rstrip(".!?,:")
+    if (not link.strip() and PAIR.match(value)) or (name.lower() == "pass" and value.isdigit()):
+        return None
+    listed = bool(opened) and link.rstrip().endswith("[")
+    kind = kind_of_key(NAME_BEFORE.search(match.before).group() + name, listed=listed)  # type: ignore[union-attr]
+    how = how_linked(link, quoted=opened is not None, prose=prose)
+    return (kind, start, start + len(value)) if kind and is_secret(kind, value, how, match.after) else None
+
+
+def how_linked(link: str, *, quoted: bool, prose: bool) -> str:
+    """Return the link of `is_secret`."""
+    if quoted or '"' in link:
+        return "="
+    if prose:
+        return "is"
+    if not link.strip():
+        return " "
+    return ":" if ":" in link else "="
+
+
+def judge_named(match: Match) -> Verdict:
+    """Judge what an option or an element names, whatever it looks like."""
+    kind = kind_of_key(match.kept.strip(" \t,<>[(\"'\\-"))
+    return (kind, 0, len(match.value)) if kind and not is_nothing(match.value) else None
+
+
+KINDS = ("password", "token", "jwt", "access-key", "api-key", "private-key", "session")
+FINDERS = (
+    Finder(KINDS, TRIGGER, rf"(?P<k><[0-9A-Za-z_:.-]{{0,40}}{KEY}>)(?P<v>[^<]+)(?P<z></)", judge_named),
+    Finder(KINDS, TRIGGER, rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})", judge_keyed),
+    Finder(KINDS, TRIGGER, rf"""(?P<k>(?:^|[\s"'\[,(])--?{KEY}\s{QUOTE}?)(?P<v>{BARE})""", judge_named),
+    Finder(KINDS, TRIGGER, rf"(?P<k>{KEY}\s?{QUOTE}?)(?P<v>{DIGITED})", judge_keyed),
+)
