@@ -157,7 +157,9 @@ class Chance(random.Random):
 
 
 FILLED: dict[str, Callable[[Chance], str]] = {
-    "ts": lambda c: f"2026-11-{c.randint(1, 28):02d} {c.randint(0, 23):02d}:{c.randint(0, 59):02d}:07.{c.randint(100, 999)}",
+    "ts": lambda c: (
+        f"2026-11-{c.randint(1, 28):02d} {c.randint(0, 23):02d}:{c.randint(0, 59):02d}:07.{c.randint(100, 999)}"
+    ),
     "user": lambda c: c.choice(USERS),
     "ip": lambda c: f"10.{c.randint(0, 255)}.{c.randint(0, 255)}.{c.randint(1, 254)}",
     "n": lambda c: str(c.randint(1000, 99999999)),

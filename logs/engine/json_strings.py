@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import msgspec
 
 SCALAR = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
-NAMES, VALUES = ("key", "name"), ("value", "stringValue")  # {"name": "DB_PASSWORD", "value": "…"} of Kubernetes, OTLP, HAR
+NAMES, VALUES = (
+    ("key", "name"),
+    ("value", "stringValue"),
+)  # {"name": "DB_PASSWORD", "value": "…"} of Kubernetes, OTLP, HAR
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,13 @@ def scalars(line: str) -> Iterator[Scalar]:
             yield Scalar(match.start(), match.end(), text, "", False)
             continue
         under = named if key in VALUES and named else key
-        yield Scalar(match.start(), match.end(), text, under, line[max(0, match.start() - 8) : match.start()].rstrip().endswith(("[", ",")))
+        yield Scalar(
+            match.start(),
+            match.end(),
+            text,
+            under,
+            line[max(0, match.start() - 8) : match.start()].rstrip().endswith(("[", ",")),
+        )
         if key in NAMES:
             named = text
         elif key in VALUES:

@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,7 +20,7 @@ import polars as pl
 from logs.engine import json_strings
 from logs.engine.secret_checks import is_secret, kind_of_key
 from logs.engine.secret_finder import Finder, Match, finder
-from logs.engine.secret_finders import FINDERS, KINDS
+from logs.engine.secret_finders import GROUPS, KINDS
 from logs.engine.user_patterns import checked
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
@@ -28,6 +28,8 @@ NAME = re.compile("[a-z][a-z0-9-]{0,39}")
 INERT = re.compile(r"(\[REDACTED:[a-z][a-z0-9-]*\]|\[[a-z][a-z0-9-]*:[0-9a-f]{12}\]|[\ud800-\udfff]+)")
 BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
 GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
+# The trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line.
+BACKSLASH = r"^\s*[\[{](?s:.)*\\"
 CONTEXT = 80  # characters on either side of a match that its judge sees
 ROUNDS = 10  # what is dropped may join its neighbours into something new: a bound for what is made to do so for ever
 
@@ -81,13 +83,20 @@ class Redactor:
         if Strategy.HASH in self.strategies.values() and not key:
             raise ValueError("the strategy hash needs a key: without one, a phone number is found by trying all")
         self.key = hashlib.blake2b(key).digest()
-        own = [finder(rule.kind, "", rule.pattern) for rule in rules if rule.pattern]
-        built_in = [found for found in FINDERS if self.strategies.keys() & found.kinds]
-        self.finders = [*own, *built_in]
-        # One for all built-in finders; those of users, which may set flags, run one by one.
-        self.triggers = [*(found.pattern for found in own), "|".join({found.trigger: None for found in built_in} | escapes(own))]
         # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
         self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"
+        own = [(finder(rule.kind, "", rule.pattern),) for rule in rules if rule.pattern]
+        built_in = [tuple(each for each in group if self.strategies.keys() & each.kinds) for group in GROUPS]
+        # Whether a line holds anything for a group of finders, one pattern says.
+        self.groups = [
+            (finders, together(each.pattern for each in finders)) for finders in (*own, *built_in) if finders
+        ]
+        # One trigger for all that is built in; those of users, which may set flags, run one by one.
+        triggers = together(each.trigger for finders in built_in for each in finders)
+        self.triggers = [
+            *(pattern for _, pattern in self.groups[: len(own)]),
+            f"{triggers}|{BACKSLASH}{'' if own else 'u'}",
+        ]
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Return the texts, in order, with secrets redacted, and how many of each kind were.
@@ -127,26 +136,35 @@ class Redactor:
     def _once(self, lines: list[str], counts: Counter[str]) -> list[str]:
         """Run every finder once over lines; what one has redacted, the next does not see."""
         pieces = [INERT.split(line) for line in lines]  # text and inert in turns
-        places, series = [], None
-        for finder in self.finders:
-            if series is None:
-                places = [(line, place) for line, parts in enumerate(pieces) for place in range(0, len(parts), 2)]
-                series = pl.Series([pieces[line][place] for line, place in places], dtype=pl.String)
-            hits = series.str.contains(finder.pattern).arg_true()
-            marked = series.gather(hits).str.replace_all(finder.pattern, f"{self.mark}${{k}}{self.mark}${{v}}{self.mark}${{z}}")
-            for number, text in zip(reversed(hits.to_list()), reversed(marked.to_list()), strict=True):
-                parts = self._judged(finder, text.split(self.mark), counts)
-                if len(parts) > 1:
+        for finders, pattern in self.groups:
+            places, series = flat(pieces)
+            if not series.str.contains(pattern).any():
+                continue
+            for each in finders:
+                found = self._find(each, series, counts)
+                for number, parts in found:
                     line, place = places[number]
                     pieces[line][place : place + 1] = parts
-                    series = None
+                if found:
+                    places, series = flat(pieces)
         return ["".join(parts) for parts in pieces]
 
-    def _judged(self, finder: Finder, split: list[str], counts: Counter[str]) -> list[str]:
+    def _find(self, each: Finder, series: pl.Series, counts: Counter[str]) -> list[tuple[int, list[str]]]:
+        """Return the numbers of the texts in which a finder found something, last first, and what becomes of them."""
+        hits = series.str.contains(each.pattern).arg_true()
+        if not len(hits):
+            return []
+        marked = series.gather(hits).str.replace_all(
+            each.pattern, f"{self.mark}${{k}}{self.mark}${{v}}{self.mark}${{z}}"
+        )
+        judged = [self._judged(each, text.split(self.mark), counts) for text in marked]
+        return [(number, parts) for number, parts in zip(hits, judged, strict=True) if len(parts) > 1][::-1]
+
+    def _judged(self, each: Finder, split: list[str], counts: Counter[str]) -> list[str]:
         """Return text and redacted values in turns, of a text split into: text, then kept, value, text again and again."""
         parts, text = [], split[0]
         for kept, value, after in zip(split[1::3], split[2::3], split[3::3], strict=True):
-            verdict = finder.judge(Match(kept, value, text[-CONTEXT:], after[:CONTEXT])) if value else None
+            verdict = each.judge(Match(kept, value, text[-CONTEXT:], after[:CONTEXT])) if value else None
             if verdict is None or verdict[0] not in self.strategies:
                 text += kept + value + after
                 continue
@@ -177,7 +195,11 @@ class Redactor:
         for number, scalars in enumerate(found):
             for scalar in scalars:
                 kind = kind_of_key(scalar.key, listed=scalar.listed)
-                if kind in self.strategies and not INERT.fullmatch(scalar.text) and is_secret(kind, scalar.text, "=", ""):
+                if (
+                    kind in self.strategies
+                    and not INERT.fullmatch(scalar.text)
+                    and is_secret(kind, scalar.text, "=", "")
+                ):
                     changed[number][scalar] = self._instead(kind, scalar.text, counts)
                 else:
                     others.append((number, scalar))
@@ -196,6 +218,12 @@ def strings(texts: list[str]) -> pl.Series:
         return pl.Series([text.encode(errors="replace").decode() for text in texts], dtype=pl.String)
 
 
-def escapes(own: Sequence[Finder]) -> dict[str, None]:
-    """Return the trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line."""
-    return {r"^\s*[\[{](?s:.)*\\" + ("" if own else "u[4-9a-fA-F]"): None}
+def flat(pieces: list[list[str]]) -> tuple[list[tuple[int, int]], pl.Series]:
+    """Return the texts between what is inert, and where each stands: line and place in it."""
+    places = [(line, place) for line, parts in enumerate(pieces) for place in range(0, len(parts), 2) if parts[place]]
+    return places, pl.Series([pieces[line][place] for line, place in places], dtype=pl.String)
+
+
+def together(patterns: Iterable[str]) -> str:
+    """Return a pattern that matches where one of them does."""
+    return "|".join(dict.fromkeys(re.sub(r"\(\?P<[kvz]>", "(?:", pattern) for pattern in patterns))

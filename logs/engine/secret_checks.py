@@ -78,7 +78,9 @@ PLACEHOLDER = re.compile(
     r"|[^0-9A-Za-z]*|.{0,4}\*{3,}.{0,4}|[xX]{3,}|[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}.*|(?:/[a-z_.-]+){2,}/?|[a-z+]+://.*",
     re.DOTALL,
 )
-OBJECT = re.compile(r"[A-Za-z_.$]+[{(\[].*|(?:[A-Za-z_$]+\.)+[A-Za-z_$]+(?:@[0-9a-f]+)?")  # Token{a64f992, android.os.Binder@2bd79ce
+OBJECT = re.compile(
+    r"[A-Za-z_.$]+[{(\[].*|(?:[A-Za-z_$]+\.)+[A-Za-z_$]+(?:@[0-9a-f]+)?"
+)  # Token{a64f992, android.os.Binder@2bd79ce
 
 
 def is_nothing(value: str) -> bool:

@@ -27,8 +27,8 @@ TRIGGER = (
 QUOTE = r"""(?:\\*["'`]|&quot;)"""
 EQUALS = r"\s{0,4}(?:=>|:=|->|[:=：＝]|\\u003[dD]|%3[dD])\s{0,4}"
 ENGLISH = (
-    r"\s(?:(?:for|of) [^\s:]{1,64} )?(?:(?i-u:is|was|are|has been|will be)(?: now)?"
-    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]{1,64}:)?|(?i-u:set|reset|changed|updated) to):?\s"
+    r"\s(?:(?:for|of) [^\s:]+ )?(?:(?i-u:is|was|are|has been|will be)(?: now)?"
+    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]+:)?|(?i-u:set|reset|changed|updated) to):?\s"
 )
 CHINESE = r"\s?(?:已被?|被|将|重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是][:：]?\s{0,2}"
 # {"name": "DB_PASSWORD", "value": "…"}, of Kubernetes, OTLP and HAR
@@ -42,6 +42,11 @@ VALUE = (
     rf"""|\\{{2,7}}"[^"\\]*|\\'[^'\\]*|&quot;[^&]*|{BARE})"""
 )
 DIGITED = rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+"  # with nothing between key and value, it must hold a digit
+
+KEYED = rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})"
+# What a key that names no secret holds is looked at, too: tokenInfo="token=…"
+INNER = re.compile(KEYED.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
+LONGEST_INNER = 500
 
 NAME_BEFORE = re.compile(r"[0-9A-Za-z_.-]*$")
 NAME = re.compile(KEY.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
@@ -69,8 +74,17 @@ def judge_keyed(match: Match) -> Verdict:
         return None
     listed = bool(opened) and link.rstrip().endswith("[")
     kind = kind_of_key(NAME_BEFORE.search(match.before).group() + name, listed=listed)  # type: ignore[union-attr]
+    if not kind:
+        inner = INNER.search(value[:LONGEST_INNER])
+        found_inside = (
+            judge_keyed(Match(inner["k"], inner["v"], value[: inner.start()], value[inner.end() :])) if inner else None
+        )
+        if not inner or not found_inside:
+            return None
+        kind, first, last = found_inside
+        return kind, start + inner.start("v") + first, start + inner.start("v") + last
     how = how_linked(link, quoted=opened is not None, prose=prose)
-    return (kind, start, start + len(value)) if kind and is_secret(kind, value, how, match.after) else None
+    return (kind, start, start + len(value)) if is_secret(kind, value, how, match.after) else None
 
 
 def how_linked(link: str, *, quoted: bool, prose: bool) -> str:
@@ -93,7 +107,7 @@ def judge_named(match: Match) -> Verdict:
 KINDS = ("password", "token", "jwt", "access-key", "api-key", "private-key", "session")
 FINDERS = (
     Finder(KINDS, TRIGGER, rf"(?P<k><[0-9A-Za-z_:.-]{{0,40}}{KEY}>)(?P<v>[^<]+)(?P<z></)", judge_named),
-    Finder(KINDS, TRIGGER, rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})", judge_keyed),
     Finder(KINDS, TRIGGER, rf"""(?P<k>(?:^|[\s"'\[,(])--?{KEY}\s{QUOTE}?)(?P<v>{BARE})""", judge_named),
+    Finder(KINDS, TRIGGER, KEYED, judge_keyed),
     Finder(KINDS, TRIGGER, rf"(?P<k>{KEY}\s?{QUOTE}?)(?P<v>{DIGITED})", judge_keyed),
 )

@@ -19,18 +19,18 @@ AUTHORIZATION = (
 )
 COOKIES = (
     rf"(?P<k>(?i-u:cookie){QUOTE}?{EQUALS}\[?{QUOTE}?)"
-    r"""(?P<v>[0-9A-Za-z_.%*-]{1,64}=[^\s;,"'\\\]]+(?:;\s?[0-9A-Za-z_.%*-]{1,64}(?:=[^\s;,"'\\\]]*)?)*)"""
+    r"""(?P<v>[0-9A-Za-z_.%*-]+=[^\s;,"'\\\]]+(?:;\s?[0-9A-Za-z_.%*-]+(?:=[^\s;,"'\\\]]*)?)*)"""
 )
 PEM = (
     r"(?P<k>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\+[nr])*)"
     r"(?P<v>(?:[^-]|-{1,4}[^-])*[0-9A-Za-z+/=])"
 )
 USER_INFO = r"""(?P<k>:(?:\\?/){2}[^\s/:@"'<>\\]*:)(?P<v>[^\s/"'<>\\]+)(?P<z>@)"""
-GO_USER_INFO = r"""(?P<k>[0-9A-Za-z_.-]{1,64}:)(?P<v>[^\s:/@'"]+)(?P<z>@(?:tcp|unix|udp)\()"""
-ORACLE_USER_INFO = r"""(?P<k>:thin:[^\s/:@"']{1,64}/)(?P<v>[^\s/@"']+)(?P<z>@)"""
+GO_USER_INFO = r"""(?P<k>[0-9A-Za-z_.-]+:)(?P<v>[^\s:/@'"]+)(?P<z>@(?:tcp|unix|udp)\()"""
+ORACLE_USER_INFO = r"""(?P<k>:thin:[^\s/:@"']+/)(?P<v>[^\s/@"']+)(?P<z>@)"""
 COMMAND = (
     rf"(?P<k>{B}(?i-u:identified by|sshpass -p|requirepass|masterauth)\s{QUOTE}?|"
-    rf"""{B}curl\s(?:[^\n]*?\s)?-u\s?{QUOTE}?[^\s:'"]{{1,64}}:)(?P<v>[^\s'"`\\;]+)"""
+    rf"""{B}curl\s(?:[^\n]*?\s)?-u\s?{QUOTE}?[^\s:'"]+:)(?P<v>[^\s'"`\\;]+)"""
 )
 SQL = rf"(?P<k>{B}(?i-u:identified by|password)\s\\?')(?P<v>[^'\\]+)"
 
@@ -47,19 +47,6 @@ def is_basic(match: Match) -> bool:
     except binascii.Error:
         return False
 
-
-HEADERS = (
-    finder("private-key", "PRIVATE KEY", PEM),
-    finder("password", r":(?:\\?/){2}[^\s/@]*@", USER_INFO, has_value),
-    finder("password", r"@(?:tcp|unix|udp)\(", GO_USER_INFO, has_value),
-    finder("password", ":thin:", ORACLE_USER_INFO, has_value),
-    finder("token", "(?i-u:authoriz)", AUTHORIZATION, lambda match: is_secret("token", match.value, ":", "")),
-    finder("token", "(?i-u:bearer)", rf"(?P<k>{B}(?i-u:bearer)\s+)(?P<v>[0-9A-Za-z._~+/=-]{{16,}})", lambda match: is_secret("token", match.value, " ", "")),
-    finder("password", "(?i-u:basic )", rf"(?P<k>{B}(?i-u:basic)\s+)(?P<v>[0-9A-Za-z+/]{{8,}}={{0,2}})", is_basic),
-    finder("session", "(?i-u:cookie)", COOKIES, lambda match: not is_nothing(match.value.partition("=")[2])),
-    finder("password", "(?i-u:identified by|password) ", SQL, has_value),
-    finder("password", "(?i-u:identified by|sshpass|requirepass|masterauth)|curl", COMMAND, has_value),
-)
 
 # Prefixes that services give their keys; the list of github.com/gitleaks/gitleaks is longer, and of rarer ones.
 PREFIXED = (
@@ -82,7 +69,22 @@ def has_digit(match: Match) -> bool:
     return any(character.isdigit() for character in match.value)
 
 
-KEYS = (
+SHAPES = (
+    finder("private-key", "PRIVATE KEY", PEM),
+    finder("password", r":(?:\\?/){2}[^\s/@]*@", USER_INFO, has_value),
+    finder("password", r"@(?:tcp|unix|udp)\(", GO_USER_INFO, has_value),
+    finder("password", ":thin:", ORACLE_USER_INFO, has_value),
+    finder("token", "(?i-u:authoriz)", AUTHORIZATION, lambda match: is_secret("token", match.value, ":", "")),
+    finder(
+        "token",
+        "(?i-u:bearer)",
+        rf"(?P<k>{B}(?i-u:bearer)\s+)(?P<v>[0-9A-Za-z._~+/=-]{{16,}})",
+        lambda match: is_secret("token", match.value, " ", ""),
+    ),
+    finder("password", "(?i-u:basic )", rf"(?P<k>{B}(?i-u:basic)\s+)(?P<v>[0-9A-Za-z+/]{{8,}}={{0,2}})", is_basic),
+    finder("session", "(?i-u:cookie)", COOKIES, lambda match: not is_nothing(match.value.partition("=")[2])),
+    finder("password", "(?i-u:identified by|password) ", SQL, has_value),
+    finder("password", "(?i-u:identified by|sshpass|requirepass|masterauth)|curl", COMMAND, has_value),
     finder("jwt", "eyJ", rf"{B}eyJ[0-9A-Za-z_-]{{8,}}(?:\.[0-9A-Za-z_-]*){{2,4}}"),
     finder("api-key", PREFIXES, f"{B}(?:{'|'.join(PREFIXED)})", has_digit),
     finder("access-key", "AKIA|ASIA|AROA|AIDA|LTAI|AKID|ALTAK|AKLT|JDC_", ACCESS_KEY, has_digit),
@@ -115,7 +117,7 @@ def is_ip(match: Match) -> bool:
     return len(match.value) > 3 and not re.match(r"[0-9A-Za-z:_]|[.-][0-9]", match.after)
 
 
-PERSONAL = (
-    finder("email", "[0-9A-Za-z_+-](?:@|%40)[0-9A-Za-z]", EMAIL, is_email),
+ADDRESSES = (
+    finder("email", r"[0-9A-Za-z_+-](?:@|%40)[0-9A-Za-z-]+\.[0-9A-Za-z]", EMAIL, is_email),
     finder("ip", r"[0-9]\.[0-9]{1,3}\.[0-9]|:[0-9a-fA-F]{0,4}:", IP, is_ip),
 )
