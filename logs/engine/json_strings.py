@@ -33,8 +33,17 @@ def is_json(line: str) -> bool:
     if not stripped.startswith(("{", "[")) or not stripped.endswith(("}", "]")):
         return False
     try:
-        msgspec.json.decode(stripped, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        msgspec.json.decode(stripped.encode(errors="replace"), type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return "\\ud" in stripped.lower() and _takes_lone_surrogates(stripped)
+    return True
+
+
+def _takes_lone_surrogates(text: str) -> bool:
+    """Tell whether text is JSON for Python's parser, which unlike msgspec takes "\\ud800"."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
         return False
     return True
 

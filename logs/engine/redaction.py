@@ -25,7 +25,7 @@ from logs.engine.user_patterns import checked
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
 # What earlier redaction left, and characters that no encoding takes: no text to any pattern.
-INERT = re.compile(r"(\[REDACTED:[a-z][a-z0-9-]*\]|\[[a-z][a-z0-9-]*:[0-9a-f]{12}\]|[\ud800-\udfff]+)")
+INERT = re.compile(r"(\[-\]|\[REDACTED:[a-z][a-z0-9-]*\]|\[[a-z][a-z0-9-]*:[0-9a-f]{12}\]|[\ud800-\udfff]+)")
 BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
 GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
 # The trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line.
@@ -35,7 +35,10 @@ ROUNDS = 10  # what is dropped may join its neighbours into something new: a bou
 
 
 class Strategy(StrEnum):
-    """What becomes of a value: `[REDACTED:phone]`, `[phone:9f3a…]` (keyed, equal values stay equal), or nothing."""
+    """What becomes of a value: `[REDACTED:phone]`, `[phone:9f3a…]` (keyed: equal values stay equal), or just `[-]`.
+
+    Dropping leaves a mark, too: else `password=abc in 3 ms` would become a line whose password is "in".
+    """
 
     MASK = "mask"
     HASH = "hash"
@@ -185,7 +188,7 @@ class Redactor:
             case Strategy.HASH:
                 plain = value.translate(GROUPING) if kind in GROUPED else value
                 return f"[{kind}:{hashlib.blake2b(plain.encode(errors='replace'), key=self.key, digest_size=6).hexdigest()}]"
-        return ""
+        return "[-]"
 
     def _documents(self, lines: list[str], counts: Counter[str]) -> list[str]:
         """Redact lines that are JSON, by the names of their keys and by what their strings and numbers say."""

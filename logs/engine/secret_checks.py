@@ -31,7 +31,7 @@ ISSUERS = re.compile(
 
 def is_bank_card(number: str) -> bool:
     """Tell whether digits are a card's: a known issuer, its length, the Luhn check digit (ISO/IEC 7812-1)."""
-    if not ISSUERS.fullmatch(number) or len(set(number)) < 3:
+    if not ISSUERS.fullmatch(number) or len(set(number)) < 2:
         return False
     total = sum(sum(divmod(int(digit) * (1 + place % 2), 10)) for place, digit in enumerate(reversed(number)))
     return total % 10 == 0

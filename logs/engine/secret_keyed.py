@@ -53,7 +53,7 @@ NAME = re.compile(KEY.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
 OPENED = re.compile(rf"{QUOTE}|[“‘「『【]")
 CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
 PROSE = re.compile(f"(?:{ENGLISH}|{CHINESE})$".replace("(?i-u:", "(?i:"))
-PAIR = re.compile(r"[A-Za-z_.-]+[=:]")
+PAIR = re.compile(r"[A-Za-z_.-]+[=:][^=]")
 
 
 def judge_keyed(match: Match) -> Verdict:
@@ -68,13 +68,13 @@ def judge_keyed(match: Match) -> Verdict:
     if opened:
         if not value or (value[0] in " ,:}])" and not CLOSED.search(link)):
             return None  # the quote closes what stands before the key
-    elif prose or ":" in link:
-        value = value.rstrip(".!?,:")
-    if (not link.strip() and PAIR.match(value)) or (name.lower() == "pass" and value.isdigit()):
+    elif prose:
+        value = value.rstrip(".:")
+    if name.lower() == "pass" and value.isdigit():
         return None
     listed = bool(opened) and link.rstrip().endswith("[")
     kind = kind_of_key(NAME_BEFORE.search(match.before).group() + name, listed=listed)  # type: ignore[union-attr]
-    if not kind:
+    if not kind or (not opened and link[-1:].isspace() and PAIR.match(value)):
         inner = INNER.search(value[:LONGEST_INNER])
         found_inside = (
             judge_keyed(Match(inner["k"], inner["v"], value[: inner.start()], value[inner.end() :])) if inner else None

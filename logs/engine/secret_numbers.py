@@ -37,7 +37,7 @@ NUMBER_BEFORE = re.compile(
     re.IGNORECASE,
 )
 UNIT_AFTER = re.compile(
-    r"\s?(?:(?:bytes?|[kmgt]?i?b|[nuµm]s|nanos|rows|records)(?![A-Za-z])|[次条]|字节|[毫微纳]秒)", re.IGNORECASE
+    r"\s?(?:(?:bytes?|[kmgt]i?b|[nuµm]s|nanos|rows|records)(?![A-Za-z])|[次条]|字节|[毫微纳]秒)", re.IGNORECASE
 )
 MOBILE = re.compile("1(?:3[0-9]|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])")
 

@@ -23,7 +23,7 @@ COOKIES = (
 )
 PEM = (
     r"(?P<k>-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\+[nr])*)"
-    r"(?P<v>(?:[^-]|-{1,4}[^-])*[0-9A-Za-z+/=])"
+    r"(?P<v>[0-9A-Za-z+/](?:[^-]|-{1,4}[^-])*[0-9A-Za-z+/=])"
 )
 USER_INFO = r"""(?P<k>:(?:\\?/){2}[^\s/:@"'<>\\]*:)(?P<v>[^\s/"'<>\\]+)(?P<z>@)"""
 GO_USER_INFO = r"""(?P<k>[0-9A-Za-z_.-]+:)(?P<v>[^\s:/@'"]+)(?P<z>@(?:tcp|unix|udp)\()"""
@@ -114,7 +114,7 @@ def is_ip(match: Match) -> bool:
         ipaddress.ip_address(match.value)
     except ValueError:
         return False
-    return len(match.value) > 3 and not re.match(r"[0-9A-Za-z:_]|[.-][0-9]", match.after)
+    return len(match.value) > 3 and not re.match(r"[0-9A-Za-z_]|\.[0-9]", match.after)
 
 
 ADDRESSES = (
