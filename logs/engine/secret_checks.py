@@ -42,7 +42,7 @@ ENDINGS = (
     ("jwt", r"jwt(?:token)?"),
     ("private-key", r"privatekey|私钥"),
     ("access-key", r"(?:access|secret)key(?:id|secret)?|accessid|secretid|^[as]k|[密秘]钥"),
-    ("api-key", r"(?:api|app|account|signing|encryption|master|shared|subscription|storage|license)key"),
+    ("api-key", r"(?:api|app|account|signing|encryption|master|shared|subscription|license)key"),
     ("session", r"sess(?:ion)?(?:id)?|^sid|connectsid|cookies?|会话(?:id|标识|号)"),
     ("token", r"(?<!max)(?<!min)(?<!num)(?<!total)(?<!page)(?<!prompt)(?<!next)(?<!continuation)(?<!cancellation)token"),
     ("token", r"secrets?|credentials?|authorization|amzsignature|令牌|凭证|授权码"),
@@ -62,6 +62,8 @@ def kind_of_key(key: str, *, listed: bool = False) -> str:
     while len(words) > 1 and words[-1] in SUFFIXES:
         words.pop()
     name = "".join(words)
+    if name in ("ak", "sk") and len(key) > 2:  # sk-SK is a locale
+        return ""
     if name.endswith(LISTS):
         return "token" if listed else ""
     return next((kind for kind, ending in KEYS if ending.search(name)), "")
@@ -70,12 +72,13 @@ def kind_of_key(key: str, *, listed: bool = False) -> str:
 WORDS_FOR_NOTHING = """null none nil undefined empty blank true false yes no ok on off invalid valid expired failed
 failure success successful required missing incorrect error wrong unknown n/a na rejected denied mismatch mismatched short long weak
 too not is was must should cannot changed reset set unset updated loaded enabled disabled refreshed revoked hidden
-masked redacted filtered removed omitted secret password passwd token string str text input type sha1 sha256 sha512
-md5 utf8 base64 bcrypt scrypt argon2 bearer basic digest jwt oauth2 ldap kerberos default deprecated""".split()
+masked redacted filtered removed omitted token string str text input type sha1 sha256 sha512
+md5 utf8 base64 bcrypt scrypt argon2 bearer basic digest jwt oauth2 ldap kerberos deprecated negotiate apikey aws4-hmac-sha256 oss""".split()
 NOTHING = frozenset(WORDS_FOR_NOTHING)
 PLACEHOLDER = re.compile(
     r"\$\{.*|\{\{.*|\$\(.*|\$[A-Z_]+|%\(?\w*\)?[sdvrq@]|%[A-Z_]+%|<[^<>]*>?|\[?[A-Z ]*(?:REDACTED|FILTERED|MASKED)[^\]]*\]?"
-    r"|[^0-9A-Za-z]*|.{0,4}\*{3,}.{0,4}|[xX]{3,}|[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}.*|(?:/[a-z_.-]+){2,}/?|[a-z+]+://.*",
+    r"|[^0-9A-Za-z]*|.{0,4}\*{3,}.{0,4}|[xX]{3,}|[0-9]{4}[-/][0-9]{2}[-/][0-9]{2}.*|(?:/[a-z_.-]+){2,}/?|[a-z+]+://.*"
+    r"|[A-Za-z_][A-Za-z_.]*[(\[].*",  # code, in a traceback
     re.DOTALL,
 )
 OBJECT = re.compile(
@@ -85,11 +88,13 @@ OBJECT = re.compile(
 
 def is_nothing(value: str) -> bool:
     """Tell whether a value stands for a secret without being one: null, ****, ${PASSWORD}, "expired", a date, a URL."""
-    return value.lower().strip(".!?:") in NOTHING or PLACEHOLDER.fullmatch(value) is not None
+    return value.lower().strip(" .!?:") in NOTHING or PLACEHOLDER.fullmatch(value) is not None
 
 
 DIGIT, LETTER, SYMBOL = re.compile("[0-9]"), re.compile("[A-Za-z]"), re.compile("[^0-9A-Za-z]")
 ENDS = re.compile(r"\s*$|[^\s.]|\s\s|\s+[\w.-]{1,40}[=:]")
+
+MANNER = re.compile("类型|格式|加密|编码|算法|模式|方式|认证|策略|字段|参数")  # 密码为AES加密
 
 
 def is_secret(kind: str, value: str, link: str, after: str) -> bool:
@@ -110,11 +115,12 @@ def is_secret(kind: str, value: str, link: str, after: str) -> bool:
         if link == ":":
             return digit or bool(SYMBOL.search(value.strip(".!?:-"))) or bool(letter and ENDS.match(after))
         if link == "is":
-            return len(value) >= 4 and (digit or bool(SYMBOL.search(value[:-1]))) and (letter or len(value) >= 6)
+            return len(value) >= 4 and (digit or bool(SYMBOL.search(value[:-1])))
+        if link == "为":
+            return len(value) >= 4 and not MANNER.match(after)
         return len(value) >= 6 and digit and letter
     if OBJECT.fullmatch(value):
         return False
     if link == "=":
-        return len(value) >= 6
-    least = {":": 8, "is": 8}.get(link, 16)
-    return len(value) >= least and letter and (digit or (len(value) >= 20 and not value.islower()))
+        return len(value) >= 4 and (kind not in ("access-key", "api-key") or " " not in value)
+    return len(value) >= (16 if link == " " else 8) and letter and (digit or (len(value) >= 16 and not value.islower()))

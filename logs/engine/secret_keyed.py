@@ -10,7 +10,7 @@ from logs.engine.secret_finder import Finder, Match, Verdict
 
 WORDS = (
     r"(?i-u:pass(?:word|wd|phrase|code)s?|pwd|pass|jwt|token|secret|credentials?|authorization|amz-signature"
-    r"|(?:access|secret|api|app|account|signing|encryption|master|shared|subscription|storage|license|private)[_ .-]?key"
+    r"|(?:access|secret|api|app|account|signing|encryption|master|shared|subscription|license|private)[_ .-]?key"
     r"|(?:access|secret)[_-]?id|masterauth|session|sessid|connect[.]sid|cookie|(?:verif(?:y|ication)|sms)[_ -]?code"
     rf"|{B}(?:sid|otp|cvv|ak|sk))"
 )
@@ -47,6 +47,11 @@ KEYED = rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})"
 # What a key that names no secret holds is looked at, too: tokenInfo="token=…"
 INNER = re.compile(KEYED.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
 LONGEST_INNER = 500
+
+BESIDE = (
+    rf"(?P<k>{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key){B})?(?:\s{QUOTE}?|{QUOTE})"
+    rf"|{CHINESE_WORDS}[值串码号]?\s?(?:{QUOTE}|[“「『【])?)(?P<v>{DIGITED})"
+)
 
 NAME_BEFORE = re.compile(r"[0-9A-Za-z_.-]*$")
 NAME = re.compile(KEY.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
@@ -89,11 +94,11 @@ def judge_keyed(match: Match) -> Verdict:
 
 def how_linked(link: str, *, quoted: bool, prose: bool) -> str:
     """Return the link of `is_secret`."""
-    if quoted or '"' in link:
+    if quoted:
         return "="
     if prose:
-        return "is"
-    if not link.strip():
+        return "is" if link.isascii() else "为"
+    if not link.strip(" \t\"'`\\“「『【"):
         return " "
     return ":" if ":" in link else "="
 
@@ -109,5 +114,5 @@ FINDERS = (
     Finder(KINDS, TRIGGER, rf"(?P<k><[0-9A-Za-z_:.-]{{0,40}}{KEY}>)(?P<v>[^<]+)(?P<z></)", judge_named),
     Finder(KINDS, TRIGGER, rf"""(?P<k>(?:^|[\s"'\[,(])--?{KEY}\s{QUOTE}?)(?P<v>{BARE})""", judge_named),
     Finder(KINDS, TRIGGER, KEYED, judge_keyed),
-    Finder(KINDS, TRIGGER, rf"(?P<k>{KEY}\s?{QUOTE}?)(?P<v>{DIGITED})", judge_keyed),
+    Finder(KINDS, TRIGGER, BESIDE, judge_keyed),
 )

@@ -9,13 +9,14 @@ import re
 
 from logs.engine.masking import B
 from logs.engine.secret_checks import is_nothing, is_secret
-from logs.engine.secret_finder import Match, finder
+from logs.engine.secret_finder import Finder, Match, Verdict, finder
 from logs.engine.secret_keyed import EQUALS, QUOTE
 
 SCHEME = r"(?i-u:bearer|basic|digest|token|apikey|negotiate|aws4-hmac-sha256|hmac|oss|aws)"
+PARAMETER = r"""[A-Za-z]+=(?:\\*"[^"\\]*\\*"|[^\s"',\\]+)"""
 AUTHORIZATION = (
     rf"(?P<k>(?i-u:authorization){QUOTE}?{EQUALS}\[?{QUOTE}?(?:{SCHEME}\s+)?)"
-    r"""(?P<v>[^\s"',;\\\])]+(?:,\s?[A-Za-z]+=(?:\\*"[^"\\]*\\*"|[^\s"',\\]+))*)"""
+    rf"(?P<v>{PARAMETER}(?:,\s?{PARAMETER})*" + r"""|[^\s"',;\\\])]+)"""
 )
 COOKIES = (
     rf"(?P<k>(?i-u:cookie){QUOTE}?{EQUALS}\[?{QUOTE}?)"
@@ -28,11 +29,34 @@ PEM = (
 USER_INFO = r"""(?P<k>:(?:\\?/){2}[^\s/:@"'<>\\]*:)(?P<v>[^\s/"'<>\\]+)(?P<z>@)"""
 GO_USER_INFO = r"""(?P<k>[0-9A-Za-z_.-]+:)(?P<v>[^\s:/@'"]+)(?P<z>@(?:tcp|unix|udp)\()"""
 ORACLE_USER_INFO = r"""(?P<k>:thin:[^\s/:@"']+/)(?P<v>[^\s/@"']+)(?P<z>@)"""
+# sshpass -p '…', mysql -u root -p…, docker login -p …, curl -u name:…, IDENTIFIED BY '…'
 COMMAND = (
-    rf"(?P<k>{B}(?i-u:identified by|sshpass -p|requirepass|masterauth)\s{QUOTE}?|"
-    rf"""{B}curl\s(?:[^\n]*?\s)?-u\s?{QUOTE}?[^\s:'"]+:)(?P<v>[^\s'"`\\;]+)"""
+    rf"(?P<k>{B}(?:(?i-u:requirepass|masterauth)\s|sshpass -p ?|redis-cli\s(?:[^\n]*?\s)?-a "
+    r"|docker login\s(?:[^\n]*?\s)?-p |mysql(?:dump|admin)?\s(?:[^\n]*?\s)?-p"
+    rf"""|curl\s(?:[^\n]*?\s)?-u ?{QUOTE}?[^\s:'"]+:))"""
+    r"""(?P<v>\\?'[^'\\]+|\\?"[^"\\]+|[^\s'"`\\;]+)"""
 )
 SQL = rf"(?P<k>{B}(?i-u:identified by|password)\s\\?')(?P<v>[^'\\]+)"
+COMMANDS = "(?i-u:requirepass|masterauth)|sshpass|redis-cli|docker login|mysql|curl"
+# Of webhooks, and what signs a URL
+IN_URL = (
+    r"(?P<k>hooks\.slack\.com/services/|webhook/send\?key=|/bot/v2/hook/|[?&](?i-u:(?:x-amz-|x-oss-|q-)?signature|sig)=)"
+    r"""(?P<v>[^\s&"'<>\\)]{6,})"""
+)
+OPENING = re.compile(r"""\\?["']|""")
+
+
+def judge_command(match: Match) -> Verdict:
+    """Take what a command is given, without its quote."""
+    start = OPENING.match(match.value).end()  # type: ignore[union-attr]
+    return None if is_nothing(match.value[start:]) else ("password", start, len(match.value))
+
+
+def is_credential(match: Match) -> bool:
+    """Tell whether what follows the name of the header is a credential: anything after a scheme."""
+    if match.kept[-1:].isspace() and not match.kept.rstrip().endswith((":", "=")):
+        return len(match.value) >= 4 and not is_nothing(match.value)
+    return is_secret("token", match.value, ":", "")
 
 
 def has_value(match: Match) -> bool:
@@ -74,7 +98,7 @@ SHAPES = (
     finder("password", r":(?:\\?/){2}[^\s/@]*@", USER_INFO, has_value),
     finder("password", r"@(?:tcp|unix|udp)\(", GO_USER_INFO, has_value),
     finder("password", ":thin:", ORACLE_USER_INFO, has_value),
-    finder("token", "(?i-u:authoriz)", AUTHORIZATION, lambda match: is_secret("token", match.value, ":", "")),
+    finder("token", "(?i-u:authoriz)", AUTHORIZATION, is_credential),
     finder(
         "token",
         "(?i-u:bearer)",
@@ -84,7 +108,8 @@ SHAPES = (
     finder("password", "(?i-u:basic )", rf"(?P<k>{B}(?i-u:basic)\s+)(?P<v>[0-9A-Za-z+/]{{8,}}={{0,2}})", is_basic),
     finder("session", "(?i-u:cookie)", COOKIES, lambda match: not is_nothing(match.value.partition("=")[2])),
     finder("password", "(?i-u:identified by|password) ", SQL, has_value),
-    finder("password", "(?i-u:identified by|sshpass|requirepass|masterauth)|curl", COMMAND, has_value),
+    Finder(("password",), COMMANDS, COMMAND, judge_command),
+    finder("token", r"hooks\.slack|webhook/send|/bot/v2/hook/|[?&](?i-u:x-|q-|sig)", IN_URL, has_value),
     finder("jwt", "eyJ", rf"{B}eyJ[0-9A-Za-z_-]{{8,}}(?:\.[0-9A-Za-z_-]*){{2,4}}"),
     finder("api-key", PREFIXES, f"{B}(?:{'|'.join(PREFIXED)})", has_digit),
     finder("access-key", "AKIA|ASIA|AROA|AIDA|LTAI|AKID|ALTAK|AKLT|JDC_", ACCESS_KEY, has_digit),

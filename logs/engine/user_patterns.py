@@ -27,7 +27,9 @@ def checked(pattern: str) -> str:
     if len(pattern) > LONGEST:
         raise ValueError(f"the pattern has {len(pattern)} characters; {LONGEST} at most")
     if re.search(r"\(\?P?<[A-Za-z_]", pattern):
-        raise ValueError(f"the pattern {pattern!r} names a group, which no rule needs: what it matches as a whole is redacted")
+        raise ValueError(
+            f"the pattern {pattern!r} names a group, which no rule needs: what it matches as a whole is redacted"
+        )
     try:
         if pl.Series([""]).str.contains(f"{pattern}|(?:{pattern})").any():  # whole by itself, and as a part
             raise ValueError(f"the pattern {pattern!r} also matches an empty text, so it would match everywhere")
