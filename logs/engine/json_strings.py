@@ -1,4 +1,4 @@
-"""The strings and numbers of a line that is JSON, with the key each stands under, so that values change, never structure."""
+"""The strings and numbers of a line that is JSON, with the key of each, so that values change and structure never."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from enum import StrEnum
 import polars as pl
 
 from logs.engine import json_strings
-from logs.engine.secret_checks import is_secret, kind_of_key
+from logs.engine.secret_checks import kind_of
 from logs.engine.secret_finder import Finder, Match, finder
 from logs.engine.secret_finders import GROUPS, KINDS
 from logs.engine.user_patterns import checked
@@ -164,7 +164,7 @@ class Redactor:
         return [(number, parts) for number, parts in zip(hits, judged, strict=True) if len(parts) > 1][::-1]
 
     def _judged(self, each: Finder, split: list[str], counts: Counter[str]) -> list[str]:
-        """Return text and redacted values in turns, of a text split into: text, then kept, value, text again and again."""
+        """Return text and redacted values in turns, of a text split into: text, kept, value, text, and so on."""
         parts, text = [], split[0]
         for kept, value, after in zip(split[1::3], split[2::3], split[3::3], strict=True):
             verdict = each.judge(Match(kept, value, text[-CONTEXT:], after[:CONTEXT])) if value else None
@@ -187,7 +187,8 @@ class Redactor:
                 return f"[REDACTED:{kind}]"
             case Strategy.HASH:
                 plain = value.translate(GROUPING) if kind in GROUPED else value
-                return f"[{kind}:{hashlib.blake2b(plain.encode(errors='replace'), key=self.key, digest_size=6).hexdigest()}]"
+                digest = hashlib.blake2b(plain.encode(errors="replace"), key=self.key, digest_size=6)
+                return f"[{kind}:{digest.hexdigest()}]"
         return "[-]"
 
     def _documents(self, lines: list[str], counts: Counter[str]) -> list[str]:
@@ -197,12 +198,8 @@ class Redactor:
         others: list[tuple[int, json_strings.Scalar]] = []
         for number, scalars in enumerate(found):
             for scalar in scalars:
-                kind = kind_of_key(scalar.key, listed=scalar.listed)
-                if (
-                    kind in self.strategies
-                    and not INERT.fullmatch(scalar.text)
-                    and is_secret(kind, scalar.text, "=", "")
-                ):
+                kind = kind_of(scalar.key, scalar.text, listed=scalar.listed)
+                if kind in self.strategies and not INERT.fullmatch(scalar.text):
                     changed[number][scalar] = self._instead(kind, scalar.text, counts)
                 else:
                     others.append((number, scalar))

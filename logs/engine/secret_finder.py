@@ -24,8 +24,8 @@ Verdict = tuple[str, int, int] | None
 class Finder:
     r"""A pattern whose group `k` and group `z` stay, whose group `v` holds the secret, and the judge of its matches.
 
-    Without look-around, as everywhere in Rust's regex, and without a Unicode word boundary (see `masking.py`). Lines are
-    often JSON, or hold some: a quote may stand behind backslashes, a number behind the `n` of `\n`.
+    Without look-around, as everywhere in Rust's regex, and without a Unicode word boundary (see `masking.py`). Lines
+    are often JSON, or hold some: a quote may stand behind backslashes, a number behind the `n` of `\n`.
     """
 
     kinds: tuple[str, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from logs.engine.masking import B
-from logs.engine.secret_checks import is_nothing, is_secret, kind_of_key
+from logs.engine.secret_checks import is_nothing, kind_of, kind_of_key
 from logs.engine.secret_finder import Finder, Match, Verdict
 
 WORDS = (
@@ -19,7 +19,8 @@ CHINESE_WORDS = "(?:密码|口令|令牌|[密秘]钥|私钥|凭证|授权码|验
 KEY = rf"(?:{WORDS}[0-9A-Za-z_.-]{{0,24}}(?: (?i-u:id|value|key){B})?|{CHINESE_WORDS}[值串码号]?)"
 TRIGGER = (
     rf"{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key))?"
-    r"""(?:["'`\\&\])>”%]|\s*[:=：＝>-]|\s?(?i-u:is|was|are|has|will|set|reset|changed|updated|for|of) |\s?[已被将重设修更变改为成是]"""
+    r"""(?:["'`\\&\])>”%]|\s*[:=：＝>-]|\s?(?i-u:is|was|are|has|will|set|reset|changed|updated|for|of) """
+    r"""|\s?[已被将重设修更变改为成是]"""
     r"""|\s[A-Za-z_@#!$%*+/"'`-]*[0-9])"""
     f"|{CHINESE_WORDS}"
 )
@@ -44,9 +45,8 @@ VALUE = (
 DIGITED = rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+"  # with nothing between key and value, it must hold a digit
 
 KEYED = rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})"
-# What a key that names no secret holds is looked at, too: tokenInfo="token=…"
-INNER = re.compile(KEYED.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
-LONGEST_INNER = 500
+KEYED_INSIDE = re.compile(KEYED.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
+LONGEST_INSIDE = 500
 
 BESIDE = (
     rf"(?P<k>{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key){B})?(?:\s{QUOTE}?|{QUOTE})"
@@ -75,21 +75,22 @@ def judge_keyed(match: Match) -> Verdict:
             return None  # the quote closes what stands before the key
     elif prose:
         value = value.rstrip(".:")
-    if name.lower() == "pass" and value.isdigit():
-        return None
-    listed = bool(opened) and link.rstrip().endswith("[")
-    kind = kind_of_key(NAME_BEFORE.search(match.before).group() + name, listed=listed)  # type: ignore[union-attr]
-    if not kind or (not opened and link[-1:].isspace() and PAIR.match(value)):
-        inner = INNER.search(value[:LONGEST_INNER])
-        found_inside = (
-            judge_keyed(Match(inner["k"], inner["v"], value[: inner.start()], value[inner.end() :])) if inner else None
-        )
-        if not inner or not found_inside:
-            return None
-        kind, first, last = found_inside
-        return kind, start + inner.start("v") + first, start + inner.start("v") + last
+    key = NAME_BEFORE.search(match.before).group() + name  # type: ignore[union-attr]
+    if not kind_of_key(key, listed=True) or (not opened and link[-1:].isspace() and PAIR.match(value)):
+        return judge_inside(value[:LONGEST_INSIDE], start)
     how = how_linked(link, quoted=opened is not None, prose=prose)
-    return (kind, start, start + len(value)) if is_secret(kind, value, how, match.after) else None
+    kind = kind_of(key, value, how, match.after, listed=bool(opened) and link.rstrip().endswith("["))
+    return (kind, start, start + len(value)) if kind else None
+
+
+def judge_inside(value: str, start: int) -> Verdict:
+    """Judge what the value of another key, from `start` on, holds: tokenInfo="token=…"."""
+    inside = KEYED_INSIDE.search(value)
+    if not inside:
+        return None
+    verdict = judge_keyed(Match(inside["k"], inside["v"], value[: inside.start()], value[inside.end() :]))
+    offset = start + inside.start("v")
+    return (verdict[0], offset + verdict[1], offset + verdict[2]) if verdict else None
 
 
 def how_linked(link: str, *, quoted: bool, prose: bool) -> str:

@@ -8,7 +8,7 @@ from logs.engine.masking import B
 from logs.engine.secret_checks import is_bank_card, is_id_card
 from logs.engine.secret_finder import Finder, Match, Verdict, finder
 
-# Coarse on purpose: each digit told from the others makes a cold automaton dearer, and every batch starts with one.
+# Coarse on purpose: each digit told from the others makes a cold automaton dearer, and every batch starts cold.
 TRIGGER = (
     r"(?:^|[^0-9A-Za-z_.-]|\\[nrt])(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
     r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])|\+[0-9]{2}-1"
@@ -30,11 +30,11 @@ PLATE = (
 
 # Numbers of eleven digits are also sizes and times, and one of sixteen may be an id in hexadecimal.
 NUMBER_BEFORE = re.compile(
-    r"(?:size|bytes?|len|length|count|offset|total|nanos?|micros|[nuµm]s|time|timestamp|ts|seq|sequence|pos|position|capacity"
-    r"|mem|memory|free|used|usage|rss|heap|elapsed|duration|latency|cost|took|amount|balance|version"
-    r"|(?:span|trace|parent|block|blk|thread|process|partition)[ _-]?id|耗时|大小|字节|偏移量?|长度|总数)"
-    r"""["']?\s?[:=：]?\s?["']?$""",
-    re.IGNORECASE,
+    r"(?:(?i:size|bytes?|length|(?<!ac)count|offset|total|nanos?|micros|timestamp|sequence|position|capacity|memory|elapsed"
+    r"|duration|latency|balance|version|(?:span|trace|parent|request|block|blk|thread|process|partition)[_ -]?id)"
+    r"|(?<![A-Za-z])(?i:[nuµm]s|len|time|ts|seq|pos|mem|free|used|usage|rss|heap|cost|took|amount)"
+    r"|[a-z](?:Ns|Us|Ms|Ts|Len|Time|Seq|Pos|Mem|Used)|耗时|大小|字节|偏移量?|长度|总数)"
+    r"""["']?\s?[:=：]?\s?["']?$"""
 )
 UNIT_AFTER = re.compile(
     r"\s?(?:(?:bytes?|[kmgt]i?b|[nuµm]s|nanos|rows|records)(?![A-Za-z])|[次条]|字节|[毫微纳]秒)", re.IGNORECASE

@@ -8,7 +8,7 @@ import ipaddress
 import re
 
 from logs.engine.masking import B
-from logs.engine.secret_checks import is_nothing, is_secret
+from logs.engine.secret_checks import is_nothing, kind_of
 from logs.engine.secret_finder import Finder, Match, Verdict, finder
 from logs.engine.secret_keyed import EQUALS, QUOTE
 
@@ -56,7 +56,7 @@ def is_credential(match: Match) -> bool:
     """Tell whether what follows the name of the header is a credential: anything after a scheme."""
     if match.kept[-1:].isspace() and not match.kept.rstrip().endswith((":", "=")):
         return len(match.value) >= 4 and not is_nothing(match.value)
-    return is_secret("token", match.value, ":", "")
+    return kind_of("token", match.value, ":") != ""
 
 
 def has_value(match: Match) -> bool:
@@ -74,13 +74,17 @@ def is_basic(match: Match) -> bool:
 
 # Prefixes that services give their keys; the list of github.com/gitleaks/gitleaks is longer, and of rarer ones.
 PREFIXED = (
-    "sk-[0-9A-Za-z_-]{20,}", "[sr]k_(?:live|test)_[0-9A-Za-z]{16,}", "gh[pousr]_[0-9A-Za-z]{30,}", "github_pat_[0-9A-Za-z_]{22,}",
-    "glpat-[0-9A-Za-z_-]{20,}", "xox[abeoprs]-[0-9A-Za-z-]{10,}", "xapp-[0-9A-Za-z-]{20,}", "AIza[0-9A-Za-z_-]{35}",
-    "hf_[0-9A-Za-z]{30,}", "npm_[0-9A-Za-z]{36}", "pypi-AgE[0-9A-Za-z_-]{40,}", r"SG\.[0-9A-Za-z_-]{20,24}\.[0-9A-Za-z_-]{40,46}",
-    "shp(?:at|ss|ca)_[0-9a-f]{32}", "dop_v1_[0-9a-f]{64}", "gsk_[0-9A-Za-z]{40,}", r"hv[sb]\.[0-9A-Za-z_-]{24,}",
-    r"ya29\.[0-9A-Za-z_-]{20,}", "[0-9]{8,10}:AA[0-9A-Za-z_-]{33}",
+    "sk-[0-9A-Za-z_-]{20,}", "[sr]k_(?:live|test)_[0-9A-Za-z]{16,}", "gh[pousr]_[0-9A-Za-z]{30,}",
+    "github_pat_[0-9A-Za-z_]{22,}", "glpat-[0-9A-Za-z_-]{20,}", "xox[abeoprs]-[0-9A-Za-z-]{10,}",
+    "xapp-[0-9A-Za-z-]{20,}", "AIza[0-9A-Za-z_-]{35}", "hf_[0-9A-Za-z]{30,}", "npm_[0-9A-Za-z]{36}",
+    "pypi-AgE[0-9A-Za-z_-]{40,}", r"SG\.[0-9A-Za-z_-]{20,24}\.[0-9A-Za-z_-]{40,46}", "shp(?:at|ss|ca)_[0-9a-f]{32}",
+    "dop_v1_[0-9a-f]{64}", "gsk_[0-9A-Za-z]{40,}", r"hv[sb]\.[0-9A-Za-z_-]{24,}", r"ya29\.[0-9A-Za-z_-]{20,}",
+    "[0-9]{8,10}:AA[0-9A-Za-z_-]{33}",
 )  # fmt: skip
-PREFIXES = r"sk-|[sr]k_live_|[sr]k_test_|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|AIza|hf_|npm_|pypi-|SG\.|shp[asc]|dop_v1_|gsk_|hv[sb]\.|ya29\.|:AA"
+PREFIXES = (
+    r"sk-|[sr]k_live_|[sr]k_test_|gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|xapp-|AIza|hf_|npm_|pypi-|SG\."
+    r"|shp[asc]|dop_v1_|gsk_|hv[sb]\.|ya29\.|:AA"
+)
 # AWS, Aliyun, Tencent Cloud, Baidu Cloud, Volcengine, JD Cloud
 ACCESS_KEY = (
     rf"{B}(?:(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{{16}}|LTAI[0-9A-Za-z]{{12,26}}|AKID[0-9A-Za-z]{{13,40}}|ALTAK-?[0-9A-Za-z]{{18,24}}"
@@ -103,7 +107,7 @@ SHAPES = (
         "token",
         "(?i-u:bearer)",
         rf"(?P<k>{B}(?i-u:bearer)\s+)(?P<v>[0-9A-Za-z._~+/=-]{{16,}})",
-        lambda match: is_secret("token", match.value, " ", ""),
+        lambda match: kind_of("token", match.value, " ") != "",
     ),
     finder("password", "(?i-u:basic )", rf"(?P<k>{B}(?i-u:basic)\s+)(?P<v>[0-9A-Za-z+/]{{8,}}={{0,2}})", is_basic),
     finder("session", "(?i-u:cookie)", COOKIES, lambda match: not is_nothing(match.value.partition("=")[2])),
@@ -117,18 +121,25 @@ SHAPES = (
 
 LABEL = "[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?"
 EMAIL = rf"[0-9A-Za-z](?:[0-9A-Za-z._+-]*[0-9A-Za-z_+-])?(?:@|%40){LABEL}(?:\.{LABEL})*\.[A-Za-z]{{2,24}}"
-NO_DOMAINS = frozenset(
-    """png jpg jpeg gif svg webp ico css js ts map json xml html txt log service socket timer target mount device slice
-    scope path localdomain""".split()
+NO_DOMAINS = re.compile(  # files, units of systemd
+    "png|jpe?g|gif|svg|webp|ico|css|js|ts|map|json|xml|html?|txt|log|service|socket|timer|target|mount|device|slice|scope"
+    "|path|localdomain"
 )
-IP = r"(?P<k>^|[^0-9A-Za-z:._-])(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:[0-9.]{7,15})?)"
+IP = (
+    r"(?P<k>^|[^0-9A-Za-z:._-])"
+    r"(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?:[0-9.]{7,15})?)"
+)
 
 
 def is_email(match: Match) -> bool:
     """Tell an address from the name of a file, a unit or a package, and from the login of a repository."""
     local, _, domain = match.value.replace("%40", "@").partition("@")
     labels = domain.lower().split(".")
-    if labels[-1] in NO_DOMAINS or (labels[0].isdigit() and labels[1].isdigit()) or local in ("git", "hg", "svn"):
+    if (
+        NO_DOMAINS.fullmatch(labels[-1])
+        or (labels[0].isdigit() and labels[1].isdigit())
+        or local in ("git", "hg", "svn")
+    ):
         return False
     return not match.before.endswith(("//", "@"))
 

@@ -138,7 +138,7 @@ def test_rules_of_users_go_first_and_may_be_anything_rust_takes() -> None:
         ("own", "a*", "empty text"),
         ("own", "a" * 1001, "1000 at most"),
         ("own", r"(?:\w{1,200}x){100}", "is invalid"),
-        ("own", r"(?:\w{1,50}[a-z ]{1,40}){1,4}!", "too slow"),
+        ("own", r"(?:a|b|.).{0,900}(?:\w.{0,900}!)", "too slow"),
     ],
 )
 def test_a_bad_rule_is_refused_when_it_is_made(kind: str, pattern: str, problem: str) -> None:
