@@ -14,12 +14,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import polars as pl
 
 from logs.engine import json_strings
 from logs.engine.secret_checks import kind_of
-from logs.engine.secret_finder import Finder, Match, finder
+from logs.engine.secret_finder import CONTEXT, Finder, Match, finder
 from logs.engine.secret_finders import GROUPS, KINDS
 from logs.engine.user_patterns import checked
 
@@ -30,7 +31,6 @@ BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
 GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
 # The trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line.
 BACKSLASH = r"^\s*[\[{](?s:.)*\\"
-CONTEXT = 80  # characters on either side of a match that its judge sees
 ROUNDS = 10  # what is dropped may join its neighbours into something new: a bound for what is made to do so for ever
 
 
@@ -157,27 +157,27 @@ class Redactor:
         hits = series.str.contains(each.pattern).arg_true()
         if not len(hits):
             return []
-        marked = series.gather(hits).str.replace_all(
-            each.pattern, f"{self.mark}${{k}}{self.mark}${{v}}{self.mark}${{z}}"
-        )
+        template = self.mark.join(("", "${k}", "${v}", "${z}", ""))
+        marked = series.gather(hits).str.replace_all(each.pattern, template)
         judged = [self._judged(each, text.split(self.mark), counts) for text in marked]
         return [(number, parts) for number, parts in zip(hits, judged, strict=True) if len(parts) > 1][::-1]
 
     def _judged(self, each: Finder, split: list[str], counts: Counter[str]) -> list[str]:
-        """Return text and redacted values in turns, of a text split into: text, kept, value, text, and so on."""
-        parts, text = [], split[0]
-        for kept, value, after in zip(split[1::3], split[2::3], split[3::3], strict=True):
-            verdict = each.judge(Match(kept, value, text[-CONTEXT:], after[:CONTEXT])) if value else None
-            if verdict is None or verdict[0] not in self.strategies:
-                text += kept + value + after
+        """Return text and redacted values in turns, of a text split into: text, k, v, z, text, k, and so on."""
+        text, ends = "".join(split), list(accumulate(len(part) for part in split))
+        parts, done, seen, quote = [], 0, 0, ""
+        for at in range(0, len(ends) - 1, 4):
+            match = Match(text, *ends[at : at + 4])
+            if match.start < seen or not (verdict := each.judge(match)):
                 continue
-            kind, start, end = verdict
-            # A number that is the value of a key in JSON inside a line becomes a string.
-            quote = BEFORE_NUMBER.search(kept) if value[0].isdigit() else None
-            quoted = quote.group(1) if quote else ""
-            parts += [text + kept + value[:start] + quoted, self._instead(kind, value[start:end], counts)]
-            text = quoted + value[end:] + after
-        return [*parts, text]
+            kind, start, seen = verdict
+            if kind in self.strategies:
+                before = text[done:start]
+                # A number that is the value of a key in JSON inside a line becomes a string.
+                opened = BEFORE_NUMBER.search(before[-CONTEXT:]) if text[start].isdigit() else None
+                parts += [quote + before + (opened[1] if opened else ""), self._instead(kind, text[start:seen], counts)]
+                done, quote = seen, opened[1] if opened else ""
+        return [*parts, quote + text[done:]]
 
     def _instead(self, kind: str, value: str, counts: Counter[str]) -> str:
         """Return what stands for a value from now on."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from logs.engine.masking import B
-from logs.engine.secret_checks import is_nothing, kind_of, kind_of_key
-from logs.engine.secret_finder import Finder, Match, Verdict
+from logs.engine.secret_checks import kind_of, kind_of_key
+from logs.engine.secret_finder import CONTEXT, Finder, Match, Verdict
 
 WORDS = (
     r"(?i-u:pass(?:word|wd|phrase|code)s?|pwd|pass|jwt|token|secret|credentials?|authorization|amz-signature"
@@ -34,86 +34,75 @@ ENGLISH = (
 CHINESE = r"\s?(?:已被?|被|将|重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是][:：]?\s{0,2}"
 # {"name": "DB_PASSWORD", "value": "…"}, of Kubernetes, OTLP and HAR
 NAMED = rf"{QUOTE},\s?{QUOTE}value{QUOTE}\s?:\s?(?:\{{\s?{QUOTE}stringValue{QUOTE}\s?:\s?)?"
-LINK = rf"(?:{QUOTE}?[\])”]?(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED})"
-GRAPH = r"!#$%*+\-./0-9:=?@A-Z^_a-z~"
-BARE = rf"""[{GRAPH}](?:[{GRAPH}(\[{{|]|[)\]}}][0-9A-Za-z]|\\[^\s"'`nrtu\\])*"""
+LINK = rf"(?:{QUOTE}?[\])”]?(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED}|>|\s?)"
+
+# The value is read here and not by the pattern, whose automaton would double for it; each place is read but once.
 # A quoted value ends at the like of its opening quote, or with the text; inside, quotes may be escaped once more.
-VALUE = (
-    r"""(?s:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*|`[^`]*|[“‘「『【][^”’」』】]*|\\"(?:[^"\\]|\\\\(?:\\.|[^\\]))*"""
-    rf"""|\\{{2,7}}"[^"\\]*|\\'[^'\\]*|&quot;[^&]*|{BARE})"""
+GRAPH = r"!#$%*+\-./0-9:=?@A-Z^_a-z~"
+BARE = re.compile(rf"""[{GRAPH}](?:[{GRAPH}(\[{{|]|[)\]}}][0-9A-Za-z]|\\[^\s"'`nrtu\\])*+""")
+QUOTED = re.compile(
+    r"""(?P<open>")[^"\\]*+(?:\\.[^"\\]*+)*+|(?P<open1>')[^'\\]*+(?:\\.[^'\\]*+)*+|(?P<open2>`)[^`]*+"""
+    r"""|(?P<open3>[“‘「『【])[^”’」』】]*+|(?P<open4>\\")[^"\\]*+(?:\\\\(?:\\.|[^\\])[^"\\]*+)*+"""
+    r"""|(?P<open5>\\{2,7}")[^"\\]*+|(?P<open6>\\')[^'\\]*+|(?P<open7>&quot;)[^&]*+""",
+    re.DOTALL,
 )
-DIGITED = rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+"  # with nothing between key and value, it must hold a digit
-
-KEYED = rf"(?P<k>{KEY}{LINK})(?P<v>{VALUE})"
-KEYED_INSIDE = re.compile(KEYED.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
-LONGEST_INSIDE = 500
-
-BESIDE = (
-    rf"(?P<k>{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key){B})?(?:\s{QUOTE}?|{QUOTE})"
-    rf"|{CHINESE_WORDS}[值串码号]?\s?(?:{QUOTE}|[“「『【])?)(?P<v>{DIGITED})"
-)
+DIGITED = re.compile(rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+")  # with nothing between key and value, it holds a digit
+ELEMENT = re.compile(r"[^<]++(?=</)")
 
 NAME_BEFORE = re.compile(r"[0-9A-Za-z_.-]*$")
-NAME = re.compile(KEY.replace("(?i-u:", "(?i:").replace(B, r"\b"), re.ASCII)
-OPENED = re.compile(rf"{QUOTE}|[“‘「『【]")
 CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
 PROSE = re.compile(f"(?:{ENGLISH}|{CHINESE})$".replace("(?i-u:", "(?i:"))
 PAIR = re.compile(r"[A-Za-z_.-]+[=:][^=]")
 
 
-def judge_keyed(match: Match) -> Verdict:
+def judge(match: Match) -> Verdict:
     """Judge a key that is linked to its value by a sign, by words, or by nothing."""
-    found = NAME.match(match.kept)
+    text, name, link, at = match.text, match.kept, match.text[match.value_end : match.end], match.end
+    key = NAME_BEFORE.search(match.before).group() + name  # type: ignore[union-attr]
+    if not kind_of_key(key, listed=True):
+        return None  # but what it holds may: tokenInfo="token=…"
+    if link == ">":
+        return verdict(key, "=", ELEMENT.match(text, at)) if match.before.rpartition("<")[1] else None
+    quoted = QUOTED.match(text, at)
+    if link.strip():
+        return judge_linked(key, link, quoted or BARE.match(text, at), quoted=quoted is not None)
+    if link and key.startswith("-") and not quoted:  # --password abc
+        return verdict(key, "=", BARE.match(text, at))
+    value = DIGITED.match(text, quoted.start() + opening(quoted) if quoted else at)
+    return verdict(key, " ", value) if link or quoted or not name.isascii() else None
+
+
+def judge_linked(key: str, link: str, found: re.Match[str] | None, *, quoted: bool) -> Verdict:
+    """Judge a value that a sign or words link to its key."""
     if not found:
         return None
-    name, link = found.group(), match.kept[found.end() :]
-    opened = OPENED.match(match.value)
-    start = opened.end() if opened else 0
-    value, prose = match.value[start:], bool(PROSE.search(link))
-    if opened:
-        if not value or (value[0] in " ,:}])" and not CLOSED.search(link)):
-            return None  # the quote closes what stands before the key
-    elif prose:
-        value = value.rstrip(".:")
-    key = NAME_BEFORE.search(match.before).group() + name  # type: ignore[union-attr]
-    if not kind_of_key(key, listed=True) or (not opened and link[-1:].isspace() and PAIR.match(value)):
-        return judge_inside(value[:LONGEST_INSIDE], start)
-    how = how_linked(link, quoted=opened is not None, prose=prose)
-    kind = kind_of(key, value, how, match.after, listed=bool(opened) and link.rstrip().endswith("["))
-    return (kind, start, start + len(value)) if kind else None
-
-
-def judge_inside(value: str, start: int) -> Verdict:
-    """Judge what the value of another key, from `start` on, holds: tokenInfo="token=…"."""
-    inside = KEYED_INSIDE.search(value)
-    if not inside:
-        return None
-    verdict = judge_keyed(Match(inside["k"], inside["v"], value[: inside.start()], value[inside.end() :]))
-    offset = start + inside.start("v")
-    return (verdict[0], offset + verdict[1], offset + verdict[2]) if verdict else None
-
-
-def how_linked(link: str, *, quoted: bool, prose: bool) -> str:
-    """Return the link of `is_secret`."""
+    value = found.group()
     if quoted:
-        return "="
-    if prose:
-        return "is" if link.isascii() else "为"
-    if not link.strip(" \t\"'`\\“「『【"):
-        return " "
-    return ":" if ":" in link else "="
+        first = value[opening(found) :][:1]
+        if not first or (first in " ,:}])" and not CLOSED.match(link)):
+            return None  # the quote closes what stands before the key
+        return verdict(key, "=", found, listed=link.rstrip().endswith("["))
+    if link[-1].isspace() and PAIR.match(value):
+        return None
+    prose = PROSE.search(link)
+    how = ("is" if link.isascii() else "为") if prose else ":" if ":" in link else "="
+    return verdict(key, how, found, trimmed=".:" if prose else "")
 
 
-def judge_named(match: Match) -> Verdict:
-    """Judge what an option or an element names, whatever it looks like."""
-    kind = kind_of_key(match.kept.strip(" \t,<>[(\"'\\-"))
-    return (kind, 0, len(match.value)) if kind and not is_nothing(match.value) else None
+def opening(quoted: re.Match[str]) -> int:
+    """Return how long the opening quote is."""
+    return len(quoted[quoted.lastgroup or 0])
+
+
+def verdict(key: str, how: str, found: re.Match[str] | None, *, trimmed: str = "", listed: bool = False) -> Verdict:
+    """Return whether what was read is a secret, without quote and the signs that may end a sentence."""
+    if not found:
+        return None
+    start = found.start() + (opening(found) if found.lastgroup else 0)
+    value = found.string[start : found.end()].rstrip(trimmed) if trimmed else found.string[start : found.end()]
+    end = start + len(value)
+    return kind_of(key, value, how, found.string[end : end + CONTEXT], listed=listed), start, end
 
 
 KINDS = ("password", "token", "jwt", "access-key", "api-key", "private-key", "session")
-FINDERS = (
-    Finder(KINDS, TRIGGER, rf"(?P<k><[0-9A-Za-z_:.-]{{0,40}}{KEY}>)(?P<v>[^<]+)(?P<z></)", judge_named),
-    Finder(KINDS, TRIGGER, rf"""(?P<k>(?:^|[\s"'\[,(])--?{KEY}\s{QUOTE}?)(?P<v>{BARE})""", judge_named),
-    Finder(KINDS, TRIGGER, KEYED, judge_keyed),
-    Finder(KINDS, TRIGGER, BESIDE, judge_keyed),
-)
+FINDERS = (Finder(KINDS, TRIGGER, rf"(?P<k>{KEY})(?P<z>{LINK})", judge),)

@@ -55,7 +55,7 @@ def judge_number(match: Match) -> Verdict:
     """Judge a number of 14 to 19 signs: a resident's ID, a bank card, or neither."""
     number = match.value.replace(" ", "").replace("-", "")
     kind = "id-card" if len(number) == 18 and is_id_card(number) else "bank-card" if is_bank_card(number) else ""
-    return (kind, 0, len(match.value)) if kind and stands_alone(match) else None
+    return (kind, match.value_start, match.value_end) if kind and stands_alone(match) else None
 
 
 def is_phone(match: Match) -> bool:

@@ -48,8 +48,8 @@ OPENING = re.compile(r"""\\?["']|""")
 
 def judge_command(match: Match) -> Verdict:
     """Take what a command is given, without its quote."""
-    start = OPENING.match(match.value).end()  # type: ignore[union-attr]
-    return None if is_nothing(match.value[start:]) else ("password", start, len(match.value))
+    start = match.value_start + OPENING.match(match.value).end()  # type: ignore[union-attr]
+    return None if is_nothing(match.text[start : match.value_end]) else ("password", start, match.value_end)
 
 
 def is_credential(match: Match) -> bool:
