@@ -121,11 +121,12 @@ class Redactor:
         for _ in range(ROUNDS):
             if not lines:
                 break
-            changed = self._once([done[at] for at in lines], counts)
-            news = {at: text for at, text in zip(lines, changed, strict=True) if text != done[at]}
-            for at, text in news.items():
-                done[at] = text
-            lines = [list(news)[number] for number in self._suspects(list(news.values()))]
+            changed = []
+            for at, text in zip(lines, self._once([done[at] for at in lines], counts), strict=True):
+                if text != done[at]:
+                    done[at] = text
+                    changed.append(at)
+            lines = [changed[number] for number in self._suspects([done[at] for at in changed])]
         return done
 
     def _suspects(self, texts: list[str]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 
 # GB 11643-1999: weights of the first 17 digits, and the check character of their sum modulo 11.
 WEIGHTS = tuple(2 ** (17 - place) % 11 for place in range(17))
@@ -62,6 +63,7 @@ SUFFIXES = re.compile(
 LISTS = ("tokens", "令牌列表")  # counted as often as listed: secrets only where a list of strings follows
 
 
+@lru_cache(maxsize=4096)  # logs have few keys
 def kind_of_key(key: str, *, listed: bool = False) -> str:
     """Return the kind of secret that a key's value is by the key's name, or ""; `listed` if the value is in a list."""
     words = [word.lower() for word in WORD.findall(key[-100:])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 
 from logs.engine.masking import B
 from logs.engine.secret_checks import kind_of, kind_of_key
@@ -49,7 +50,7 @@ QUOTED = re.compile(
 DIGITED = re.compile(rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+")  # with nothing between key and value, it holds a digit
 ELEMENT = re.compile(r"[^<]++(?=</)")
 
-NAME_BEFORE = re.compile(r"[0-9A-Za-z_.-]*$")
+NAME_SIGNS = string.ascii_letters + string.digits + "_.-"
 CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
 PROSE = re.compile(f"(?:{ENGLISH}|{CHINESE})$".replace("(?i-u:", "(?i:"))
 PAIR = re.compile(r"[A-Za-z_.-]+[=:][^=]")
@@ -58,11 +59,12 @@ PAIR = re.compile(r"[A-Za-z_.-]+[=:][^=]")
 def judge(match: Match) -> Verdict:
     """Judge a key that is linked to its value by a sign, by words, or by nothing."""
     text, name, link, at = match.text, match.kept, match.text[match.value_end : match.end], match.end
-    key = NAME_BEFORE.search(match.before).group() + name  # type: ignore[union-attr]
+    before = match.before
+    key = before[len(before.rstrip(NAME_SIGNS)) :] + name
     if not kind_of_key(key, listed=True):
         return None  # but what it holds may: tokenInfo="token=…"
     if link == ">":
-        return verdict(key, "=", ELEMENT.match(text, at)) if match.before.rpartition("<")[1] else None
+        return verdict(key, "=", ELEMENT.match(text, at)) if "<" in before else None
     quoted = QUOTED.match(text, at)
     if link.strip():
         return judge_linked(key, link, quoted or BARE.match(text, at), quoted=quoted is not None)

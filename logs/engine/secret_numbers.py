@@ -31,7 +31,7 @@ PLATE = (
 # Numbers of eleven digits are also sizes and times, and one of sixteen may be an id in hexadecimal.
 NUMBER_BEFORE = re.compile(
     r"(?:(?i:size|bytes?|length|(?<!ac)count|offset|total|nanos?|micros|timestamp|sequence|position|capacity|memory|elapsed"
-    r"|duration|latency|balance|version|(?:span|trace|parent|request|block|blk|thread|process|partition)[_ -]?id)"
+    r"|duration|latency|balance|version|(?:span|trace|parent|request|block|blk|thread|process|partition)(?:[_ -]?id)?)"
     r"|(?<![A-Za-z])(?i:[nuµm]s|len|time|ts|seq|pos|mem|free|used|usage|rss|heap|cost|took|amount)"
     r"|[a-z](?:Ns|Us|Ms|Ts|Len|Time|Seq|Pos|Mem|Used)|耗时|大小|字节|偏移量?|长度|总数)"
     r"""["']?\s?[:=：]?\s?["']?$"""
@@ -48,7 +48,7 @@ def stands_alone(match: Match) -> bool:
         return False
     if re.match(r"[-.]?[0-9]|-[0-9A-Za-z]", match.after) or UNIT_AFTER.match(match.after):
         return False
-    return bool(match.kept) or not NUMBER_BEFORE.search(match.before)
+    return bool(match.kept) or not NUMBER_BEFORE.search(match.before[-24:])
 
 
 def judge_number(match: Match) -> Verdict:
