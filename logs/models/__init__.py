@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from logs.models.datasets import Dataset, DatasetStatistics, Gap, Label, Project, QuarantinedRow, Sequence, Split
-from logs.models.lines import Chunk, OpenSequence, PendingChunk, Receipt, RejectedRecord, Source, UnjudgedSequence
+from logs.models.lines import (
+    Chunk,
+    OpenSequence,
+    PendingChunk,
+    Receipt,
+    RedactionRule,
+    RejectedRecord,
+    Source,
+    UnjudgedSequence,
+)
 from logs.models.templates import Template, TemplateChange
 
 __all__ = [
@@ -17,6 +26,7 @@ __all__ = [
     "Project",
     "QuarantinedRow",
     "Receipt",
+    "RedactionRule",
     "RejectedRecord",
     "Sequence",
     "Source",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
@@ -171,3 +172,35 @@ class UnjudgedSequence(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class RedactionRule(models.Model):
+    """What a project wants done with one kind of secret: another strategy than masking, or a kind of its own.
+
+    Kinds without a row are masked, but for IP addresses, which are left alone (`logs.engine.redaction`).
+    """
+
+    class Strategy(models.TextChoices):
+        """What becomes of a value."""
+
+        MASK = "mask", _("mask: [REDACTED:kind]")
+        HASH = "hash", _("hash: equal values stay equal")
+        DROP = "drop", _("drop")
+        KEEP = "keep", _("keep: do not look for it")
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="redaction_rules", verbose_name=_("project"))
+    kind = models.CharField(_("kind"), max_length=40)
+    strategy = models.CharField(_("strategy"), max_length=4, choices=Strategy.choices, default=Strategy.MASK)
+    pattern = models.TextField(_("pattern of a kind of your own"), blank=True)
+    set_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name=_("set by")
+    )
+    set_at = models.DateTimeField(_("set"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("redaction rule")
+        verbose_name_plural = _("redaction rules")
+        constraints = [models.UniqueConstraint(fields=["project", "kind"], name="redaction_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.strategy}"
