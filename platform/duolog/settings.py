@@ -111,6 +111,8 @@ LISTEN = env_list(
     "syslog+udp://127.0.0.1:5514, syslog+tcp://127.0.0.1:5514, gelf+udp://127.0.0.1:12201, gelf+tcp://127.0.0.1:12201, "
     "otlp+grpc://127.0.0.1:4317",
 )
+# Templates of a project; lines that would need one more share a template that says nothing.
+MAX_TEMPLATES = int(env_number("DUOLOG_MAX_TEMPLATES", 10_000, least=1))
 VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))
 
 # --- models -----------------------------------------------------------------------------------------------------

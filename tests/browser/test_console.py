@@ -21,8 +21,8 @@ FLAGS = [
 PASSWORD = "a long password"
 LISTS = [
     "", "analysis/finding/", "workers/run/", "logs/dataset/", "detection/modelversion/", "detection/scan/",
-    "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/", "duolog/apitoken/add/",
-    "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
+    "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/",
+    "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
     "start/measure-gap/",
     "start/choose-threshold/", "detection/modelversion/compare/",
@@ -74,6 +74,7 @@ def pages(tenant: Any) -> list[str]:
     rows = {
         "analysis/finding": tenant.finding, "workers/run": tenant.run, "logs/dataset": tenant.dataset,
         "detection/modelversion": tenant.version, "detection/scan": tenant.scan, "logs/project": tenant.project,
+        "logs/template": tenant.template,
     }  # fmt: skip
     return [f"{name}/{row.pk}/change/" for name, row in rows.items()]
 

@@ -7,7 +7,7 @@ from tenants import make_tenant
 
 from analysis.models import Finding
 from detection.models import ModelVersion, Score
-from logs.models import Dataset, Sequence
+from logs.models import Dataset, Sequence, Template
 from workers.models import Run
 
 
@@ -22,6 +22,12 @@ def many(ours):
             for number in range(2, 32)
         ]
     )
+    Template.objects.bulk_create(
+        [
+            Template(project=ours.project, number=number, pattern="x <*>", changed_at=ours.run.created_at)
+            for number in range(30, 60)
+        ]
+    )
     sequences = Sequence.objects.bulk_create(
         [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(30)]
     )
@@ -34,7 +40,7 @@ def many(ours):
     return ours
 
 
-@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings"])
+@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "templates"])
 def test_api_lists(api, many, name, django_assert_max_num_queries):
     client = api("viewer")
     with django_assert_max_num_queries(3):
@@ -49,8 +55,9 @@ def test_api_lists_below_a_dataset(api, many, name, django_assert_max_num_querie
 
 
 @pytest.mark.parametrize(
-    "name", ["workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding"]
-)
+    "name", ["workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding",
+             "logs/template"],
+)  # fmt: skip
 def test_console_lists(browser, many, name, django_assert_max_num_queries):
     client = browser("root")
     with django_assert_max_num_queries(12):

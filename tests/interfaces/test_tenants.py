@@ -6,9 +6,20 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-LISTS = ["projects", "datasets", "runs", "model-versions", "alias-changes", "scorecards", "scans", "findings"]
+LISTS = [
+    "projects",
+    "datasets",
+    "runs",
+    "model-versions",
+    "alias-changes",
+    "scorecards",
+    "scans",
+    "findings",
+    "templates",
+]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
+    "logs/template",
 ]  # fmt: skip
 
 
@@ -25,6 +36,7 @@ def details(tenant):
         f"model-versions/{tenant.version.pk}/monitoring", f"scorecards/{tenant.version.scorecards.get().pk}",
         f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
+        f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
     ]  # fmt: skip
 
 
@@ -37,12 +49,14 @@ def writes(tenant):
         ("post", f"model-versions/{tenant.version.pk}/aliases", {"alias": "champion"}),
         ("post", f"model-versions/{tenant.version.pk}/rollback", {}),
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
+        ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
+        ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
     ]
 
 
 def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
-    return [tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding]
+    return [tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.template]
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -13,7 +13,7 @@ from django.test import Client
 
 from duolog import access
 from logs import receive, storage
-from logs.models import PendingChunk, Receipt, RejectedRecord, Source
+from logs.models import PendingChunk, Receipt, RedactionRule, RejectedRecord, Source, Template
 
 pytestmark = pytest.mark.django_db
 
@@ -151,3 +151,42 @@ OTLP = json.dumps(
     {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "x"}, "timeUnixNano": "1"}]}]}]}
 ).encode()
 LOKI = json.dumps({"streams": [{"stream": {"app": "x"}, "values": [["1764000000000000000", "x"]]}]}).encode()
+
+
+def test_secrets_are_gone_before_anything_is_stored(client: Client, token: str) -> None:
+    body = (
+        b'{"message":"login password=hunter2 ok","phone":"13812345678"}\n'
+        + '{"message":"\\u0000 用户密码：abc123"}'.encode()
+        + b'\n{"message":"order 17 created"}\n'
+    )
+    assert push(client, body, authorization=f"Bearer {token}").status_code == 200
+    lines = storage.read(Source.objects.get(), PendingChunk.objects.get().chunk)
+    assert lines is not None
+    assert lines.texts == ["login password=[REDACTED:password] ok", "order 17 created"]
+    assert json.loads(lines.attributes[0]) == {"phone": "[REDACTED:phone]"}
+    assert "abc123" not in RejectedRecord.objects.get().text
+    assert Receipt.objects.get().redacted == {"password": 2, "phone": 1}
+
+
+def test_a_project_has_its_own_way_with_secrets(client: Client, token: str) -> None:
+    project = receive.source("shop", "web").project
+    RedactionRule.objects.create(project=project, kind="phone", strategy="hash")
+    RedactionRule.objects.create(project=project, kind="email", strategy="keep")
+    RedactionRule.objects.create(project=project, kind="order", strategy="drop", pattern=r"ORD-\d+")
+    body = b'{"message":"13812345678 a@b.cn ORD-77 and 13812345678"}\n'
+    assert push(client, body, authorization=f"Bearer {token}").status_code == 200
+    lines = storage.read(Source.objects.get(), PendingChunk.objects.get().chunk)
+    assert lines is not None
+    first, mail, order, _, again = lines.texts[0].split()
+    assert first == again != "13812345678"
+    assert (mail, order) == ("a@b.cn", "[-]")
+
+
+def test_lines_of_one_kind_have_one_template(client: Client, token: str) -> None:
+    body = b'{"message":"order 17 created"}\n{"message":"order 18 created"}\n{"message":"stock is low"}\n'
+    assert push(client, body, authorization=f"Bearer {token}").status_code == 200
+    lines = storage.read(Source.objects.get(), PendingChunk.objects.get().chunk)
+    assert lines is not None
+    one, same, other = lines.templates
+    assert one == same != other
+    assert Template.objects.get(number=one).pattern == "order <*> created"

@@ -8,7 +8,7 @@ from typing import Any
 from analysis.models import Finding
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
-from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
+from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split, Template
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
@@ -48,6 +48,7 @@ class Tenant:
     version: ModelVersion
     scan: Scan
     finding: Finding
+    template: Template
 
 
 def make_tenant(slug: str) -> Tenant:
@@ -105,4 +106,8 @@ def make_tenant(slug: str) -> Tenant:
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
     finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
-    return Tenant(project, dataset, sequences, run, version, scan, finding)
+    template = Template.objects.create(
+        project=project, number=7, pattern=f"{slug} row <*> {EVIL}", examples=[f"{slug} row <*> {EVIL}"],
+        changed_at=run.created_at,
+    )  # fmt: skip
+    return Tenant(project, dataset, sequences, run, version, scan, finding, template)
