@@ -118,7 +118,8 @@ class Loki(Receiver):
             for entry in stream.entries:
                 line = entry.line.decode("utf-8", "surrogateescape")
                 pairs = {_text(pair.name): _text(pair.value) for pair in entry.metadata}
-                common.add(batch, line, entry.at.seconds + entry.at.nanos / 1e9, pairs)
+                at = entry.at
+                common.add(batch, line, at.seconds + at.nanos / 1e9, pairs)
         return sift(batch, self.options.max_line)
 
     def _from_json(self, body: bytes) -> LogBatch:
