@@ -158,7 +158,10 @@ class OpenSequence(models.Model):
     idle_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["source", "idle_at"], name="open_idle")]
+        indexes = [
+            models.Index(fields=["source", "close"], name="open_close"),
+            models.Index(fields=["source", "idle_at"], name="open_idle"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.key}@{self.first}"
