@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+
+from django.contrib.auth.models import User
 
 from analysis.models import Finding
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
-from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split
+from duolog import access
+from duolog.plugins.types import BadRecord
+from logs import storage
+from logs.engine.chunks import Lines
+from logs.models import Dataset, Label, PendingChunk, Project, QuarantinedRow, Sequence, Source, Split
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
@@ -48,6 +55,19 @@ class Tenant:
     version: ModelVersion
     scan: Scan
     finding: Finding
+    source: Source
+
+
+def make_source(project: Project, dataset: Dataset) -> Source:
+    """A source with a line, a rejected record, and a token; no line waits."""
+    source = Source.objects.create(project=project, name=f"{project.slug}-web", dataset=dataset)
+    lines = Lines([f"a raw line {EVIL}"], [1764000000.5], ["shop"], ["info"], ['{"trace_id":"t1"}'], [0])
+    bad = BadRecord(3, f"odd {EVIL}", f"{project.slug} text {EVIL}")
+    storage.store(source, lines, [bad], receiver="ingest", redacted=Counter())
+    PendingChunk.objects.filter(source=source).delete()
+    owner = User.objects.create_user(f"{project.slug}-shipper")
+    access.issue_token(user=owner, name=f"{project.slug} shipper", project=project.slug, source=source.name)
+    return source
 
 
 def make_tenant(slug: str) -> Tenant:
@@ -105,4 +125,4 @@ def make_tenant(slug: str) -> Tenant:
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
     finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
-    return Tenant(project, dataset, sequences, run, version, scan, finding)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, make_source(project, dataset))
