@@ -42,8 +42,8 @@ NEWS = f"""
 """  # noqa: S608 - names of tables
 
 
-# The race: a transaction takes lower numbers than another one, and commits after it. Who asks for what is newer than the
-# last number they saw would miss its findings. So findings are opened by one transaction at a time.
+# The race: a transaction takes lower numbers than another one, and commits after it. Whoever asks for what is newer
+# than the last number they know would miss these. So findings are opened by one transaction at a time.
 TURN = "SELECT pg_advisory_xact_lock(hashtext('analysis_finding'))"
 
 

@@ -270,9 +270,7 @@ class SourceAdmin(ProjectAdmin[Source]):
         text = access.issue_token(user=access.person(request), name=name, project=row.project.slug, source=row.name)
         context = {**self.admin_site.each_context(request), **self.context(request, row)}
         context |= {"opts": self.opts, "original": row, "title": str(row), "media": self.media}
-        response = TemplateResponse(request, self.page_template, context | self.sending(request, row, text))
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, self.page_template, context | self.sending(request, row, text))
 
     # --- deeds --------------------------------------------------------------------------------------------------
 
