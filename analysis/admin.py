@@ -9,7 +9,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -64,7 +66,30 @@ class FindingAdmin(ProjectAdmin[Finding]):
     list_filter = ["state", Doubted, "project"]
     list_select_related = ["score__sequence__dataset"]
     search_fields = ["score__sequence__key"]
+    list_before_template = "duolog/findings_live.html"
     deeds = {"confirm": Role.REVIEWER, "dismiss": Role.REVIEWER, "reopen": Role.REVIEWER}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Tell which finding is the newest: the list watches for newer ones."""
+        return super().changelist_view(request, {**(extra_context or {}), "newest": self.newest(request)})
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add what the list asks for newer findings."""
+        view = self.admin_site.admin_view(self.newer)
+        return [path("newer/", view, name="analysis_finding_newer"), *super().get_urls()]
+
+    def newest(self, request: HttpRequest) -> Finding | None:
+        """Return the finding that was opened last."""
+        return self.get_queryset(request).order_by("-pk").first()
+
+    def newer(self, request: HttpRequest) -> HttpResponse:
+        """Tell a list that it is out of date, or 204 while the newest finding is `?after=`."""
+        newest = self.newest(request)
+        if newest is None or str(newest.pk) == request.GET.get("after"):
+            return HttpResponse(status=204)
+        response = render(request, "duolog/findings_newest.html", {"newest": newest})
+        response["HX-Trigger-After-Settle"] = "findings"
+        return response
 
     @column(_("finding"), ordering="id")
     def number(self, finding: Finding) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
+import django_filters
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers
 from rest_framework.request import Request
@@ -61,19 +65,42 @@ class Decision(serializers.Serializer[Any]):
     state = serializers.ChoiceField(choices=Finding.State.choices)
 
 
+class FindingFilter(django_filters.FilterSet):
+    """Which findings."""
+
+    after = django_filters.NumberFilter(
+        method="newer", min_value=0, max_value=2**63 - 1,
+        label=str(_("findings opened after that of this id, oldest first: ask again with the last id you saw")),
+    )  # fmt: skip
+
+    class Meta:
+        model = Finding
+        fields: ClassVar[dict[str, list[str]]] = {
+            "project": ["exact"],
+            "state": ["exact"],
+            "score__scan": ["exact"],
+            "score__sequence__dataset": ["exact"],
+            "score__value": ["gte"],
+        }
+
+    def newer(self, findings: QuerySet[Finding], name: str, value: Decimal) -> QuerySet[Finding]:
+        """Leave those opened later: numbers become visible in their order (`analysis.findings`)."""
+        return findings.filter(pk__gt=int(value))
+
+
 class FindingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
-    """Findings, newest first."""
+    """Findings, newest first; with `after`, for those who poll, oldest first."""
 
     queryset = Finding.objects.select_related("score__sequence", "score__scan__version")
     serializer_class = FindingSerializer
-    filterset_fields = {
-        "project": ["exact"],
-        "state": ["exact"],
-        "score__scan": ["exact"],
-        "score__sequence__dataset": ["exact"],
-        "score__value": ["gte"],
-    }
+    filterset_class = FindingFilter
     lookup_value_converter = "int"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Choose the order."""
+        super().initial(request, *args, **kwargs)
+        if "after" in request.query_params:
+            self.ordering = "id"  # type: ignore[misc]  # of this request
 
     @extend_schema(request=Decision, responses=FindingSerializer)
     def partial_update(self, request: Request, pk: int) -> Response:

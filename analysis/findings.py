@@ -42,6 +42,11 @@ NEWS = f"""
 """  # noqa: S608 - names of tables
 
 
+# The race: a transaction takes lower numbers than another one, and commits after it. Whoever asks for what is newer
+# than the last number they know would miss these. So findings are opened by one transaction at a time.
+TURN = "SELECT pg_advisory_xact_lock(hashtext('analysis_finding'))"
+
+
 @transaction.atomic
 def open_for(scan_id: int) -> int:
     """Open a finding for each anomalous score of a scan, and return how many are new.
@@ -54,13 +59,16 @@ def open_for(scan_id: int) -> int:
     # own scores) is due to the dataset's row, for which the second waits.
     Dataset.objects.select_for_update(no_key=True, of=("self",)).filter(scans=scan_id).first()
     with connection.cursor() as cursor:
+        cursor.execute(TURN)
         cursor.execute(OPEN, {"open": Finding.State.OPEN, "scan": scan_id})
         return sum(fresh for (fresh,) in cursor)
 
 
+@transaction.atomic
 def open_new(source_id: int) -> int:
     """Open a finding for each anomalous score of a source's live scans that is news, and return how many are new."""
     with connection.cursor() as cursor:
+        cursor.execute(TURN)
         cursor.execute(NEWS, {"open": Finding.State.OPEN, "source": source_id})
         return sum(fresh for (fresh,) in cursor)
 

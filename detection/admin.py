@@ -180,7 +180,7 @@ class ScanAdmin(ProjectAdmin[Scan]):
     page_template = "duolog/scan.html"
     starts = {"scan": _("Scan a dataset")}
     list_display = ["__str__", "project", "part", "sequences", "anomalous", "created_at"]
-    list_filter = ["project"]
+    list_filter = [("day", admin.EmptyFieldListFilter), "project"]
     list_select_related = ["version", "dataset"]
 
     def page(self, request: HttpRequest, row: Scan) -> dict[str, Any]:

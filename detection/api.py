@@ -150,7 +150,7 @@ class ScorecardSerializer(serializers.ModelSerializer[Scorecard]):
 
 
 class ScanSerializer(serializers.ModelSerializer[Scan]):
-    """One pass of a version over a dataset."""
+    """One pass of a version over a dataset; a live one grows through its `day` (UTC; null: it is no live one)."""
 
     model = serializers.CharField(source="version", read_only=True)
 
@@ -168,6 +168,7 @@ class ScanSerializer(serializers.ModelSerializer[Scan]):
             "anomalous",
             "shadow_of",
             "drift",
+            "day",
             "run",
             "created_at",
         ]
@@ -291,7 +292,7 @@ class ScanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewS
 
     queryset = Scan.objects.select_related("version")
     serializer_class = ScanSerializer
-    filterset_fields = ["project", "version", "dataset", "part", "run", "shadow_of"]
+    filterset_fields = ["project", "version", "dataset", "part", "run", "shadow_of", "day"]
     lookup_value_converter = "int"
 
 

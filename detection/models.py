@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -201,7 +202,8 @@ class Scan(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.version} × {self.dataset}"
+        named = f"{self.version} × {self.dataset}"
+        return gettext("%(scan)s, live, %(day)s") % {"scan": named, "day": self.day} if self.day else named
 
 
 class Score(models.Model):

@@ -159,9 +159,14 @@ def _known(text: str) -> Sender | None:
 def source(project: str, name: str) -> Source:
     """Return a source of a project, made with a dataset of its name where it is not there yet."""
     with transaction.atomic():
-        dataset = datasets.get_or_create(project=project, name=f"live-{name}")
+        dataset = datasets.get_or_create(project=project, name=dataset_name(name))
         found = Source.objects.select_related("project")
         return found.get_or_create(project=dataset.project, name=name, defaults={"dataset": dataset})[0]
+
+
+def dataset_name(source: str) -> str:
+    """Return the name of the dataset that is made with a source."""
+    return f"live-{source}"
 
 
 def _body(request: HttpRequest, headers: dict[str, str]) -> bytes:

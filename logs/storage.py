@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from duolog.plugins.types import BadRecord, Reason
 from duolog.plugins.types import Receipt as Told
 from logs.engine import chunks
 from logs.engine.chunks import Lines
-from logs.models import Source
+from logs.models import Chunk, Source
 
 TIMELESS = 600.0
 """Seconds for which a batch is known again if none of its lines has a time: later the same words may be news."""
@@ -70,7 +71,7 @@ def store(
 
     Committed means on disk: it is when this returns, and if it raises nothing is. The lines are redacted already.
     """
-    expires = datetime.now(UTC).date() + timedelta(days=(source.days or settings.LINE_DAYS) + 1)
+    expires = last_day(source)
     ensure_part(expires)
     told = [(each.row, *_parts_of(each.reason), each.excerpt) for each in rejected]
     rows, reasons, details, texts = (list(column) for column in zip(*told, strict=True)) if told else ([],) * 4
@@ -102,6 +103,11 @@ def store(
                 return Told(str(known[0]), known[1], known[2], duplicate=True)
             # The same bytes, but so long ago that they are no repetition: the old receipt is known by its id only.
             cursor.execute(FORGET_DIGEST, values)
+
+
+def last_day(source: Source) -> date:
+    """Return until when lines that a source gets now are kept."""
+    return datetime.now(UTC).date() + timedelta(days=(source.days or settings.LINE_DAYS) + 1)
 
 
 def _parts_of(reason: str) -> tuple[str, str]:
@@ -147,3 +153,45 @@ def read(source: Source, chunk: int) -> Lines | None:
         cursor.execute("SELECT body FROM logs_chunk WHERE id = %s AND source_id = %s", [chunk, source.pk])
         found = cursor.fetchone()
     return chunks.unpack(found[0]) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it was received; `place` is where it stands in its `chunk`, `time` in Unix seconds."""
+
+    chunk: int
+    place: int
+    time: float
+    text: str
+    service: str
+    level: str
+    attributes: str
+
+
+def newest(source: Source, count: int, before: tuple[int, int] | None = None) -> list[Line]:
+    """Return the last lines of a source in the order of their receipt, newest first.
+
+    With `before` (a chunk and a place in it, where the page before ended) those that came earlier. No more chunks are
+    read than it takes.
+    """
+    stored = Chunk.objects.filter(source=source).order_by("-id")
+    if before:
+        stored = stored.filter(id__lte=before[0])
+    wanted, there = [], 0
+    for pk, held in stored.values_list("pk", "lines")[: count + 1]:
+        wanted.append(pk)
+        there += min(held, before[1]) if before and pk == before[0] else held
+        if there >= count:
+            break
+    found: list[Line] = []
+    for pk, body in stored.filter(pk__in=wanted).values_list("pk", "body"):
+        lines = chunks.unpack(body)
+        end = min(before[1], len(lines)) if before and pk == before[0] else len(lines)
+        found += [
+            Line(
+                pk, place, lines.times[place], lines.texts[place], lines.services[place], lines.levels[place],
+                lines.attributes[place],
+            )
+            for place in range(end - 1, max(-1, end - 1 - (count - len(found))), -1)
+        ]  # fmt: skip
+    return found

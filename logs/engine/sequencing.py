@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 import polars as pl
 
+from duolog.plugins.types import Reason
 from logs.engine.chunks import Lines
 
 AHEAD = 60.0
@@ -48,24 +49,37 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.by not in ("session", "gap", "time", "count"):
-            raise ValueError(f"by is {self.by!r}, not session, gap, time or count")
+            raise ValueError(Reason("by is %(by)s, not session, gap, time or count", by=self.by))
         if self.seconds <= 0 or self.size < 1 or self.most < 1 or self.lateness < 0 or self.stride < 0:
-            raise ValueError("seconds, size and most must be positive, stride and lateness not negative")
+            raise ValueError(Reason("seconds, size and most must be positive, stride and lateness not negative"))
+        if max(self.seconds, self.lateness) > LONGEST or max(self.size, self.most) > MOST_LINES:
+            reason = Reason(
+                "a sequence is open for %(seconds)d seconds at most, and has %(lines)d lines at most",
+                seconds=LONGEST,
+                lines=MOST_LINES,
+            )
+            raise ValueError(reason)
         if self.by == "session" and not self.key:
-            raise ValueError("a session needs a key; `gap` and `time` do without one")
+            raise ValueError(Reason("a session needs a key; `gap` and `time` do without one"))
         width = self.size if self.by == "count" else self.seconds
         if self.stride and (self.stride > width or width / self.stride > MOST_WINDOWS):
-            raise ValueError(f"a stride is at most as long as its window, and at least a {MOST_WINDOWS}th of it")
+            raise ValueError(
+                Reason("a stride is at most as long as its window, and at least 1/%(most)d of it", most=MOST_WINDOWS)
+            )
         if "(" in self.key:
             try:
                 groups = re.compile(self.key).groups
                 pl.Series([""]).str.extract(self.key)
             except (re.error, pl.exceptions.ComputeError) as error:
-                raise ValueError(f"key is not a regular expression: {error}") from error
+                raise ValueError(Reason("key is not a regular expression: %(error)s", error=str(error))) from error
             if groups != 1:
-                raise ValueError(f"the regular expression of a key has one group, and this one has {groups}")
+                raise ValueError(
+                    Reason("the regular expression of a key has one group, and this one has %(groups)d", groups=groups)
+                )
 
 
+LONGEST, MOST_LINES = 30 * 86_400, 100_000
+"""Seconds that a sequence may be open, and lines that it may have."""
 MOST_WINDOWS = 20
 """Windows that a line may lie in."""
 

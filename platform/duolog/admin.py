@@ -23,7 +23,9 @@ from detection.aliases import CHAMPION
 from detection.models import ModelAlias, ModelVersion, Scan
 from duolog import access
 from duolog.models import ApiToken, Membership, Role
+from duolog.pages import column, refreshed
 from logs.models import Dataset, Project
+from logs.receive import DEFAULT
 from workers.models import Run, Worker
 from workers.states import Status
 
@@ -53,7 +55,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             (_("model versions"), _count(versions), _list("detection_modelversion"), ""),
             (_("workers alive"), _count(Worker.objects.alive()), _list("workers_worker"), ""),
         ],
-        "drifting": [each for each in monitoring.newest_drift(live(user)) if each.suggests_training],
+        "drifting": [each for each in monitoring.newest_drift(champions_of(user)) if each.suggests_training],
         "is_engineer": access.may_anywhere(user, Role.ENGINEER),
         "runs": runs.order_by("-created_at")[:LATEST],
         "findings": findings.order_by("-pk")[:LATEST],
@@ -67,7 +69,12 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def live(user: access.Who) -> Q:
+def live(request: HttpRequest) -> HttpResponse:
+    """Return the part of the overview that refreshes itself."""
+    return refreshed(request, "duolog/overview_live.html", dashboard(request, {}))
+
+
+def champions_of(user: access.Who) -> Q:
     """Return the condition on scans that their version is a champion which the user may see."""
     champions = access.visible(user, ModelAlias.objects.filter(alias=CHAMPION))
     return Q(version__in=champions.values("version"))
@@ -76,8 +83,9 @@ def live(user: access.Who) -> Q:
 def next_step(*, has_data: bool, has_model: bool, has_scan: bool) -> dict[str, Any] | None:
     """Return what a newcomer should do now, or None: they know their way."""
     if not has_data:
-        text = _("There are no logs yet. Import a file of your own, or let the built-in shop write some.")
+        text = _("There are no logs yet. Import a file, let a shipper send some, or let the built-in shop write them.")
         links = [(_("Import a file"), "import-data"), (_("Generate sample logs"), "generate")]
+        links.append((_("Receive logs from a shipper"), "source"))
     elif not has_model:
         text = _(
             "Logs are here, and no model has learned from them yet. Without labels, choose the detector neighbours."
@@ -120,6 +128,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "title": _("Data and models"),
             "separator": True,
             "items": [
+                item(_("Sources"), "sensors", "logs_source_changelist"),
                 item(_("Datasets"), "database", "logs_dataset_changelist"),
                 item(_("Templates"), "format_quote", "logs_template_changelist"),
                 item(_("Model versions"), "model_training", "detection_modelversion_changelist"),
@@ -182,10 +191,15 @@ class MembershipAdmin(ModelAdmin):
 class ApiTokenAdmin(ModelAdmin):
     """Everybody's own tokens; site admins see all."""
 
-    list_display = ["name", "user", "created_at", "expires_at", "used_at"]
+    list_display = ["name", "user", "sends_to", "created_at", "expires_at", "used_at"]
     list_display_links = None
     list_select_related = ["user"]
     fields = ["name", "expires_at"]
+
+    @column(_("sends lines to"))
+    def sends_to(self, token: ApiToken) -> str:
+        """Project and source of a shipper's token; any other stands for its user."""
+        return f"{token.project} / {token.source or DEFAULT}" if token.project else "-"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """Narrow to the user's own."""

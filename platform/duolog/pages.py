@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.contrib import messages
 from django.contrib.admin.utils import unquote
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -146,6 +149,19 @@ class ProjectAdmin(ModelAdmin, Generic[M]):
     def address(self, row: M) -> str:
         """Return the address of the row's page."""
         return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=[row.pk])
+
+
+def refreshed(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    """Return a part of a page that refreshes itself, or 204 while it is what the browser shows (`?seen=`) already.
+
+    So that nothing that somebody marks, or stands on with the keyboard, is drawn anew for nothing. The part holds no
+    forms: their tokens differ each time.
+    """
+    html = render_to_string(template, dict(context), request)
+    seen = blake2b(html.encode(), digest_size=8).hexdigest()
+    if request.GET.get("seen") == seen:
+        return HttpResponse(status=204)
+    return HttpResponse(html + format_html('<input type="hidden" name="seen" value="{}">', seen))
 
 
 def column(

@@ -14,10 +14,14 @@ from rest_framework.routers import SimpleRouter
 import analysis.api
 import detection.api
 import logs.api
+import logs.rejected_api
+import logs.sources_api
 import workers.api
+from duolog.admin import live
 from duolog.importing import review, upload
 from duolog.plugins import registry
 from duolog.plugins.points import Receiver
+from duolog.sources import new
 from duolog.start import start
 from logs.receive import receive
 
@@ -42,7 +46,7 @@ def receivers() -> list[URLPattern]:
 
 
 router = SimpleRouter(use_regex_path=False)
-for module in (workers.api, logs.api, detection.api, analysis.api):
+for module in (workers.api, logs.api, logs.sources_api, logs.rejected_api, detection.api, analysis.api):
     module.register(router)
 
 urlpatterns = [
@@ -51,6 +55,8 @@ urlpatterns = [
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
     path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),
+    path("admin/start/source/", admin.site.admin_view(new), name="new-source"),
+    path("admin/live/", admin.site.admin_view(live), name="overview-live"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),
     path("admin/", admin.site.urls),
     path("api/v1/", include(router.urls)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,62 +10,19 @@ from tenants import make_tenant
 
 from workers.models import Line, Run
 
-playwright = pytest.importorskip("playwright.sync_api")
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-PASSWORD = "a long password"
 LISTS = [
-    "", "analysis/finding/", "workers/run/", "logs/dataset/", "detection/modelversion/", "detection/scan/",
-    "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/",
+    "", "analysis/finding/", "workers/run/", "logs/source/", "logs/dataset/", "detection/modelversion/",
+    "detection/scan/", "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/",
     "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
-    "start/measure-gap/",
+    "start/measure-gap/", "start/source/",
     "start/choose-threshold/", "detection/modelversion/compare/",
 ]  # fmt: skip
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium at /usr/bin/chromium"),
 ]
-
-
-@pytest.fixture
-def page(live_server: Any, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Any]:
-    """A page that is logged in as a site admin; any error of a script or a request fails the test."""
-    from django.contrib.auth.models import User
-    from django.db import connection
-
-    # The server's threads keep no connection, or the test database could not be dropped.
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
-    # Playwright runs an event loop in this thread, and Django would refuse to query beside it.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-    User.objects.create_superuser("root", password=PASSWORD)
-    errors: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        tab = browser.new_page(base_url=live_server.url, locale="en-US", viewport={"width": 1280, "height": 900})
-        tab.on("pageerror", lambda error: errors.append(f"{tab.url}: {error}"))
-        tab.on("console", lambda said: errors.append(f"{tab.url}: {said.text}") if said.type == "error" else None)
-        tab.on("response", lambda got: errors.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
-        tab.on("request", lambda sent: errors.append(sent.url) if not sent.url.startswith(local(live_server)) else None)
-        tab.goto("/")
-        tab.fill("input[name=username]", "root")
-        tab.fill("input[name=password]", PASSWORD)
-        tab.press("input[name=password]", "Enter")
-        tab.wait_for_url("**/admin/")
-        yield tab
-        browser.close()
-    assert not errors
-
-
-def local(live_server: Any) -> tuple[str, ...]:
-    """Addresses that a page may load from."""
-    return live_server.url, "data:", "blob:"
 
 
 def pages(tenant: Any) -> list[str]:
@@ -75,6 +31,7 @@ def pages(tenant: Any) -> list[str]:
         "analysis/finding": tenant.finding, "workers/run": tenant.run, "logs/dataset": tenant.dataset,
         "detection/modelversion": tenant.version, "detection/scan": tenant.scan, "logs/project": tenant.project,
         "logs/template": tenant.template,
+        "logs/source": tenant.source,
     }  # fmt: skip
     return [f"{name}/{row.pk}/change/" for name, row in rows.items()]
 

@@ -192,6 +192,7 @@ def test_the_overview_says_what_to_do_next(browser, ours):
     ours.version.changes.all().delete()  # a version that was live is kept, or the record would have a gap
     ours.version.delete()
     assert "/admin/start/fit-detector/" in page(client, "")
+    ours.source.delete()
     ours.dataset.delete()
     assert "/admin/start/import-data/" in page(client, "")
 

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from tenants import make_tenant
 
 from analysis.models import Finding
 from detection.models import ModelVersion, Score
-from logs.models import Dataset, Sequence, Template
+from duolog.plugins.types import BadRecord
+from logs import storage
+from logs.engine.chunks import Lines
+from logs.models import Dataset, Sequence, Source, Template
 from workers.models import Run
 
 
 @pytest.fixture
 def many(ours):
     """Thirty rows more of everything that lists show."""
+    Source.objects.bulk_create([Source(project=ours.project, name=f"s{n}", dataset=ours.dataset) for n in range(30)])
+    empty = Lines(["x"], [1.0], [""], [""], [""], [0])
+    for _ in range(30):
+        bad = [BadRecord(1, "odd", "text")]
+        storage.store(ours.source, empty, bad, receiver="x", redacted=Counter())
     Dataset.objects.bulk_create([Dataset(project=ours.project, name=f"d{number}") for number in range(30)])
     Run.objects.bulk_create([Run(project="ours", job="scan") for _ in range(30)])
     ModelVersion.objects.bulk_create(
@@ -40,7 +50,7 @@ def many(ours):
     return ours
 
 
-@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "templates"])
+@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "sources", "templates"])
 def test_api_lists(api, many, name, django_assert_max_num_queries):
     client = api("viewer")
     with django_assert_max_num_queries(3):
@@ -54,9 +64,19 @@ def test_api_lists_below_a_dataset(api, many, name, django_assert_max_num_querie
         assert client.get(f"/api/v1/datasets/{many.dataset.pk}/{name}/").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["receipts", "rejected-records", "tokens"])
+def test_api_lists_below_a_source(api, many, name, django_assert_max_num_queries):
+    client = api("engineer")
+    with django_assert_max_num_queries(4):
+        assert client.get(f"/api/v1/sources/{many.source.pk}/{name}/").status_code == 200
+
+
 @pytest.mark.parametrize(
-    "name", ["workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding",
-             "logs/template"],
+    "name",
+    [
+        "workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding", "logs/source",
+        "logs/template",
+    ],
 )  # fmt: skip
 def test_console_lists(browser, many, name, django_assert_max_num_queries):
     client = browser("root")
@@ -74,6 +94,7 @@ def test_console_pages(browser, many, django_assert_max_num_queries):
         f"/admin/detection/modelversion/{many.version.pk}/change/",
         f"/admin/detection/scan/{many.scan.pk}/change/",
         f"/admin/analysis/finding/{many.finding.pk}/change/",
+        f"/admin/logs/source/{many.source.pk}/change/",
     ]
     make_tenant("more")
     for page in pages:

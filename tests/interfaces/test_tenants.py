@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
+from duolog.models import ApiToken
+
 LISTS = [
     "projects",
     "datasets",
@@ -15,17 +17,18 @@ LISTS = [
     "scorecards",
     "scans",
     "findings",
+    "sources",
     "templates",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
-    "logs/template",
+    "logs/source", "logs/template",
 ]  # fmt: skip
 
 
 def details(tenant):
     """All API addresses below one tenant's rows."""
-    dataset, run = f"datasets/{tenant.dataset.pk}", f"runs/{tenant.run.pk}"
+    dataset, run, source = f"datasets/{tenant.dataset.pk}", f"runs/{tenant.run.pk}", f"sources/{tenant.source.pk}"
     return [
         f"projects/{tenant.project.slug}",
         dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
@@ -37,7 +40,15 @@ def details(tenant):
         f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
+        source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
+        f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
+        f"{source}/tokens",
     ]  # fmt: skip
+
+
+def record(tenant):
+    """The primary key of what the tenant's source rejected."""
+    return tenant.source.receipts.get().records.get().pk
 
 
 def writes(tenant):
@@ -51,12 +62,22 @@ def writes(tenant):
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
         ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
         ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
+        ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
+        ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
+        ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
+        ("post", f"sources/{tenant.source.pk}/rejected-records/{record(tenant)}/replay", {}),
+        ("delete", f"sources/{tenant.source.pk}/rejected-records/{record(tenant)}", {}),
+        ("post", f"sources/{tenant.source.pk}/tokens", {"name": "stolen"}),
+        ("delete", f"sources/{tenant.source.pk}/tokens/{ApiToken.objects.get(project=tenant.project.slug).pk}", {}),
     ]
 
 
 def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
-    return [tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.template]
+    return [
+        tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source,
+        tenant.template,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -79,6 +100,7 @@ def test_foreign_rows_cannot_be_changed(api, ours, theirs):
     theirs.run.refresh_from_db()
     theirs.finding.refresh_from_db()
     assert theirs.run.cancel_at is None and theirs.finding.state == "open"
+    assert record(theirs) and ApiToken.objects.get(project="theirs").name != "stolen"
 
 
 def test_a_viewer_changes_nothing(api, ours):
@@ -88,8 +110,26 @@ def test_a_viewer_changes_nothing(api, ours):
 
 
 def test_a_foreign_row_below_our_parent_is_not_found(api, ours, theirs):
-    path = f"/api/v1/datasets/{ours.dataset.pk}/sequences/{theirs.sequences[0].pk}/"
-    assert api("owner").get(path).status_code == 404
+    client, source = api("owner"), f"/api/v1/sources/{ours.source.pk}"
+    foreign = [
+        f"/api/v1/datasets/{ours.dataset.pk}/sequences/{theirs.sequences[0].pk}/",
+        f"{source}/receipts/{theirs.source.receipts.get().pk}/", f"{source}/rejected-records/{record(theirs)}/",
+    ]  # fmt: skip
+    assert {client.get(path).status_code for path in foreign} == {404}
+    token = ApiToken.objects.get(project="theirs")
+    assert client.delete(f"{source}/tokens/{token.pk}/").status_code == 404
+    assert client.post(f"{source}/rejected-records/replay/", {"ids": [record(theirs)]}, "json").data["count"] == 0
+    assert record(theirs)
+
+
+def test_raw_lines_are_for_reviewers_and_tokens_for_engineers(api, ours):
+    source = f"/api/v1/sources/{ours.source.pk}"
+    for role, lines, tokens in (("viewer", 403, 403), ("reviewer", 200, 403), ("engineer", 200, 200)):
+        client = api(role)
+        assert client.get(f"{source}/lines/").status_code == lines, role
+        assert client.get(f"{source}/rejected-records/").status_code == lines, role
+        assert client.get(f"{source}/tokens/").status_code == tokens, role
+        assert client.get(f"{source}/receipts/").status_code == 200
 
 
 def test_nobody_sees_anything_without_a_login(ours):

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
+
+from django.contrib.auth.models import User
 
 from analysis.models import Finding
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
-from logs.models import Dataset, Label, Project, QuarantinedRow, Sequence, Split, Template
+from duolog import access
+from duolog.plugins.types import BadRecord
+from logs import storage
+from logs.engine.chunks import Lines
+from logs.models import Dataset, Label, PendingChunk, Project, QuarantinedRow, Sequence, Source, Split, Template
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
@@ -49,6 +56,19 @@ class Tenant:
     scan: Scan
     finding: Finding
     template: Template
+    source: Source
+
+
+def make_source(project: Project, dataset: Dataset) -> Source:
+    """A source with a line, a rejected record, and a token; no line waits."""
+    source = Source.objects.create(project=project, name=f"{project.slug}-web", dataset=dataset)
+    lines = Lines([f"a raw line {EVIL}"], [1764000000.5], ["shop"], ["info"], ['{"trace_id":"t1"}'], [0])
+    bad = BadRecord(3, f"odd {EVIL}", f"{project.slug} text {EVIL}")
+    storage.store(source, lines, [bad], receiver="ingest", redacted=Counter())
+    PendingChunk.objects.filter(source=source).delete()
+    owner = User.objects.create_user(f"{project.slug}-shipper")
+    access.issue_token(user=owner, name=f"{project.slug} shipper", project=project.slug, source=source.name)
+    return source
 
 
 def make_tenant(slug: str) -> Tenant:
@@ -110,4 +130,5 @@ def make_tenant(slug: str) -> Tenant:
         project=project, number=7, pattern=f"{slug} row <*> {EVIL}", examples=[f"{slug} row <*> {EVIL}"],
         changed_at=run.created_at,
     )  # fmt: skip
-    return Tenant(project, dataset, sequences, run, version, scan, finding, template)
+    source = make_source(project, dataset)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source)
