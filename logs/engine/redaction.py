@@ -18,10 +18,11 @@ from itertools import accumulate
 
 import polars as pl
 
+from duolog.plugins.types import Reason
 from logs.engine import json_strings
 from logs.engine.secret_checks import kind_of
 from logs.engine.secret_finder import CONTEXT, Finder, Match, finder
-from logs.engine.secret_finders import GROUPS, KINDS
+from logs.engine.secret_kinds import GROUPS, KINDS
 from logs.engine.user_patterns import checked
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
@@ -59,11 +60,15 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.kind):
-            raise ValueError(f"{self.kind!r} is no name of a rule: lower-case letters, digits and hyphens, 40 at most")
+            raise ValueError(
+                Reason(
+                    "%(name)s is no name of a rule: small letters, digits and hyphens, at most 40", name=repr(self.kind)
+                )
+            )
         if self.pattern and self.kind in KINDS:
-            raise ValueError(f"{self.kind!r} is built in: give your own pattern another name")
+            raise ValueError(Reason("%(name)s is built in: give your own pattern another name", name=repr(self.kind)))
         if not self.pattern and self.kind not in KINDS:
-            raise ValueError(f"{self.kind!r} is not built in, so it needs a pattern; built in are {', '.join(KINDS)}")
+            raise ValueError(Reason("%(name)s is not built in, so it needs a pattern", name=repr(self.kind)))
         if self.pattern:
             checked(self.pattern)
 
@@ -82,9 +87,9 @@ class Redactor:
         """
         self.strategies = {rule.kind: rule.strategy for rule in rules}
         if len(self.strategies) < len(rules):
-            raise ValueError("two rules have the same name")
+            raise ValueError(Reason("two rules have the same name"))
         if Strategy.HASH in self.strategies.values() and not key:
-            raise ValueError("the strategy hash needs a key: without one, a phone number is found by trying all")
+            raise ValueError(Reason("hashing needs a key: without one, a phone number is found by trying them all"))
         self.key = hashlib.blake2b(key).digest()
         # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
         self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"

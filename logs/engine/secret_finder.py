@@ -40,7 +40,7 @@ class Match:
 
 
 Verdict = tuple[str, int, int] | None
-"""A kind, and from where to where the text is secret; with the kind "", it is none, and was looked at; None: nothing."""
+"""A kind, and from where to where the text is secret; with the kind "", it is none, but was read; None: nothing."""
 
 
 @dataclass(frozen=True)

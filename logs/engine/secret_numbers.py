@@ -11,7 +11,8 @@ from logs.engine.secret_finder import Finder, Match, Verdict, finder
 # Coarse on purpose: each digit told from the others makes a cold automaton dearer, and every batch starts cold.
 TRIGGER = (
     r"(?:^|[^0-9A-Za-z_.-]|\\[nrt])(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
-    r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])|\+[0-9]{2}-1"
+    r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])"
+    r"|\+[0-9]{2}-1"
 )
 FRONT = rf"(?:{B}|\\[nrt])"
 PHONE = rf"(?P<k>{FRONT}(?:(?:\+|00)?86[ -]?)?)(?P<v>1[3-9][0-9](?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}})){B}"
