@@ -51,7 +51,7 @@ class Rule:
     """A kind to redact: a built-in one (`KINDS`), or, with a pattern, a user's own.
 
     Raises:
-        ValueError: if the kind is no name or unknown, or the pattern is invalid, too large or matches nothing at all.
+        ValueError: if the kind is no name or unknown, or the strategy is, or the pattern is unfit (`checked`).
     """
 
     kind: str
@@ -65,6 +65,8 @@ class Rule:
                     "%(name)s is no name of a rule: small letters, digits and hyphens, at most 40", name=repr(self.kind)
                 )
             )
+        if self.strategy not in tuple(Strategy):
+            raise ValueError(Reason("%(name)s is no strategy: mask, hash or drop", name=repr(self.strategy)))
         if self.pattern and self.kind in KINDS:
             raise ValueError(Reason("%(name)s is built in: give your own pattern another name", name=repr(self.kind)))
         if not self.pattern and self.kind not in KINDS:

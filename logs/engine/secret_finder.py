@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logs.engine.masking import B
+
 CONTEXT = 80
+FRONT = rf"(?P<k>{B}|\\[nrt])"  # where a word begins, also behind an escaped line break
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,18 @@ import re
 
 from logs.engine.masking import B
 from logs.engine.secret_checks import is_bank_card, is_id_card
-from logs.engine.secret_finder import Finder, Match, Verdict, finder
+from logs.engine.secret_finder import FRONT, Finder, Match, Verdict, finder
 
 # Coarse on purpose: each digit told from the others makes a cold automaton dearer, and every batch starts cold.
 TRIGGER = (
-    r"(?:^|[^0-9A-Za-z_.-]|\\[nrt])(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
+    r"(?:^|[^0-9A-Za-z_.-]|\\[nrt]|[A-Za-z]\.)(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
     r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])"
     r"|\+[0-9]{2}-1"
 )
-FRONT = rf"(?:{B}|\\[nrt])"
-PHONE = rf"(?P<k>{FRONT}(?:(?:\+|00)?86[ -]?)?)(?P<v>1[3-9][0-9](?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}})){B}"
+PHONE = rf"(?P<k>(?:{B}|\\[nrt])(?:(?:\+|00)?86[ -]?)?)(?P<v>1[3-9][0-9](?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}})){B}"
 MONTH_DAY = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 NUMBER = (
-    rf"(?P<k>{FRONT})(?P<v>[1-8][0-9]{{5}}[ -]?(?:18|19|20)[0-9]{{2}}{MONTH_DAY}[ -]?[0-9]{{3}}[0-9Xx]"
+    rf"{FRONT}(?P<v>[1-8][0-9]{{5}}[ -]?(?:18|19|20)[0-9]{{2}}{MONTH_DAY}[ -]?[0-9]{{3}}[0-9Xx]"
     r"|[2-69][0-9]{13,18}|[2-69][0-9]{3}(?:[ -][0-9]{4}){3}(?:[ -]?[0-9]{1,3})?)"
     rf"{B}"
 )
@@ -45,7 +44,7 @@ MOBILE = re.compile("1(?:3[0-9]|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-
 
 def stands_alone(match: Match) -> bool:
     """Tell whether a number is no part of a longer one, of a name or of a decimal, and no size or time."""
-    if not match.kept and match.before.endswith(("-", "_", ".", "$", "#", "&")):
+    if not match.kept and re.search(r"[-_$#&]$|[0-9]\.$|^\.$", match.before[-2:]):
         return False
     if re.match(r"[-.]?[0-9]|-[0-9A-Za-z]", match.after) or UNIT_AFTER.match(match.after):
         return False

@@ -52,6 +52,9 @@ def one(text: str, redactor: Redactor = REDACTOR) -> str:
             "-----BEGIN RSA PRIVATE KEY-----\\n[REDACTED:private-key]-----END RSA PRIVATE KEY-----",
         ),
         ("mail li.si+x@mail.example.cn ok", "mail [REDACTED:email] ok"),
+        ("a\\n13812345678\\tNo.13812345678", "a\\n[REDACTED:phone]\\tNo.[REDACTED:phone]"),
+        ("mysql -uroot -phunter2 shop", "mysql -uroot -p[REDACTED:password] shop"),
+        ("curl -u a:b http://h", "curl -u a:[REDACTED:password] http://h"),
         ("身份证11010519491231002X通过", "身份证[REDACTED:id-card]通过"),
         ("call +86 13812345678 or 139-1234-5678", "call +86 [REDACTED:phone] or [REDACTED:phone]"),
         ("卡号6222021234567890128余额不足", "卡号[REDACTED:bank-card]余额不足"),
@@ -148,7 +151,9 @@ def test_a_bad_rule_is_refused_when_it_is_made(kind: str, pattern: str, problem:
         Rule(kind, pattern=pattern)
 
 
-def test_two_rules_of_one_name_are_refused() -> None:
+def test_two_rules_of_one_name_and_unknown_strategies_are_refused() -> None:
+    with pytest.raises(ValueError, match="no strategy"):
+        Rule("phone", "encrypt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="same name"):
         Redactor([*DEFAULTS, Rule("phone")])
 
