@@ -39,16 +39,20 @@ NUMBER_BEFORE = re.compile(
 UNIT_AFTER = re.compile(
     r"\s?(?:(?:bytes?|[kmgt]i?b|[nuµm]s|nanos|rows|records)(?![A-Za-z])|[次条]|字节|[毫微纳]秒)", re.IGNORECASE
 )
+GLUED_AFTER = re.compile(r"[-.]?[0-9]|-[0-9A-Za-z]")
 MOBILE = re.compile("1(?:3[0-9]|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])")
 
 
 def stands_alone(match: Match) -> bool:
     """Tell whether a number is no part of a longer one, of a name or of a decimal, and no size or time."""
-    if not match.kept and re.search(r"[-_$#&]$|[0-9]\.$|^\.$", match.before[-2:]):
+    if GLUED_AFTER.match(match.after) or UNIT_AFTER.match(match.after):
         return False
-    if re.match(r"[-.]?[0-9]|-[0-9A-Za-z]", match.after) or UNIT_AFTER.match(match.after):
+    if match.kept:
+        return True
+    before = match.before[-24:]
+    if before.endswith(("-", "_", "$", "#", "&")) or (before.endswith(".") and not before[-2:-1].isalpha()):
         return False
-    return bool(match.kept) or not NUMBER_BEFORE.search(match.before[-24:])
+    return not NUMBER_BEFORE.search(before)
 
 
 def judge_number(match: Match) -> Verdict:

@@ -173,6 +173,7 @@ def test_two_rules_of_one_name_and_unknown_strategies_are_refused() -> None:
         ({"tokens": 12345678}, {"tokens": 12345678}),
         ([{"name": "A_PASSWORD", "value": "x"}], [{"name": "A_PASSWORD", "value": "[REDACTED:password]"}]),
         ({"密码": "x", "line": "a\n13812345678"}, {"密码": "[REDACTED:password]", "line": "a\n[REDACTED:phone]"}),
+        ({"set-cookie": ["theme=dark; Path=/"]}, {"set-cookie": ["[REDACTED:session]"]}),
         ({"header.authorization": "Bearer abcdef1"}, {"header.authorization": "[REDACTED:token]"}),
     ],
 )  # fmt: skip
