@@ -32,7 +32,7 @@ BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
 GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
 # The trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line.
 BACKSLASH = r"^\s*[\[{](?s:.)*\\"
-ROUNDS = 10  # what is dropped may join its neighbours into something new: a bound for what is made to do so for ever
+ROUNDS = 10  # what is redacted may make its neighbours match (^x in xxxx): a bound for what would go on for long
 
 
 class Strategy(StrEnum):

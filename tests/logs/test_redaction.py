@@ -40,7 +40,7 @@ def one(text: str, redactor: Redactor = REDACTOR) -> str:
         ("token(8f14e45fceea167a5a36)", "token([REDACTED:token])"),
         ("[('password', 'abc123')]", "[('password', '[REDACTED:password]')]"),
         ("<pwd a='b'>abc</pwd>", "<pwd a='b'>[REDACTED:password]</pwd>"),
-        ("AKIAIOSFODNN7EXAMPLE/abcdefghijklmnopqrstuvwxyz01", "[REDACTED:access-key]/[REDACTED:access-key]"),
+        ("AKIAIOSFODNN7EXAMPLE/abcdefghijklmnopqrstuvwxyz0123", "[REDACTED:access-key]/[REDACTED:access-key]"),
         ("run --password abc -v", "run --password [REDACTED:password] -v"),
         ("<pwd>abc</pwd>", "<pwd>[REDACTED:password]</pwd>"),
         ("GET /a?token=abcdef12&x=1", "GET /a?token=[REDACTED:token]&x=1"),
