@@ -84,8 +84,16 @@ AFTER = (
     "|取消|绑定|解[绑锁]|认证|验证|校验|授权|购买|领取|收到|发[送起布]|上线|下线|离线|加入|签到|投诉|完成|执行|操作|尝试|连[接续]"
     "|密码|账号|权限|余额|信息|订单|的|已|在|于|被|未|不|从|对|将|向|没有|无|成功|失败|超时|正|因|通过"
 )
-NAMED = re.compile(rf"(?P<who>.*?(?:{PEOPLE}))(?P<name>{SURNAME}{HAN}{{1,2}}?)(?=(?:{AFTER})|$)")
+NAMED = re.compile(
+    rf"(?P<who>.*?(?:{PEOPLE}))(?P<name>{SURNAME}{HAN}{{1,2}}?)(?=(?:{AFTER})|$)"
+    rf"|(?P<alone>{SURNAME}{HAN}{{1,2}}?)(?=登[录陆出]|注册|下单|签到)"  # 张三登录成功
+)
 OF_PERSON = re.compile(rf"(?:{PEOPLE})$")
+NAMED_THING = re.compile(
+    rf"(?:{PEOPLE}|服务|应用|主机|节点|实例|集群|容器|模块|组件|接口|方法|数据库|表|字段|索引|队列|主题|任务|作业|线程|进程|文件"
+    "|目录|设备|插件|配置项?|参数|渠道|商品|商户|仓库|域名|网关)$"
+)
+QUOTES = {'"', "'"}
 NAME = re.compile(rf"{SURNAME}{HAN}{{1,2}}")
 DIGIT = re.compile("[0-9]")
 IDENTIFIER = re.compile(r"[._/\\$@#-]|[a-z][A-Z]")
@@ -183,7 +191,10 @@ def _pieces(line: str) -> list[tuple[str, str, bool]]:
         kind = str(token.lastgroup)
         text, spaced = token[kind], token.start(kind) > token.start()
         if kind == "han" and (named := NAMED.match(text)):
-            pieces += [("han", named["who"], spaced), ("name", named["name"], False)]
+            if named["who"]:
+                pieces.append(("han", named["who"], spaced))
+                spaced = False
+            pieces.append(("name", named["name"] or named["alone"], spaced))
             text, spaced = text[named.end() :], False
         if text:
             pieces.append((kind, text, spaced))
@@ -228,8 +239,10 @@ def _is_value(kind: str, text: str, before: tuple[str, str], is_key: bool) -> bo
 
 def _evidence(text: str, before: tuple[str, str]) -> float:
     owner, between = before
-    if between == "" and OF_PERSON.search(owner):  # 用户alice登录
-        return AT_ONCE
+    if between in QUOTES:  # 商品“苹果”
+        return SOON if text.isascii() else AT_ONCE
+    if between == "" and text.isascii() and not owner.isascii():  # 用户alice登录  服务order启动  调用redis失败
+        return AT_ONCE if NAMED_THING.search(owner) else SOON
     is_owned = between in {"=", ":"} or (between[:1] in {"=", ":"} and between[-1:] in {'"', "'"})
     if is_owned and owner.lower() in TELLERS:
         return NEVER

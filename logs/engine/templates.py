@@ -34,8 +34,6 @@ from logs.engine.masking import MASK, mask, variables
 
 USUAL = 256
 """Characters of a usual masked line: so many times `remember` are remembered at most."""
-REMEMBER = 100_000
-LIMIT = 10_000
 ENOUGH = 0.99  # sixths do not add up to 1
 OVERFLOW = 0
 """The id of what is beyond the limit."""
@@ -68,7 +66,7 @@ class Miner:
     `changed` holds the ids of templates that are new, wider or merged since the caller last emptied it.
     """
 
-    def __init__(self, *, limit: int = LIMIT, remember: int = REMEMBER) -> None:
+    def __init__(self, *, limit: int = 10_000, remember: int = 100_000) -> None:
         self.limit, self.remember = limit, remember
         self.templates: dict[int, Template] = {}
         self.changed: set[int] = set()
