@@ -156,30 +156,33 @@ def refine(line: str, masked: str, values: Sequence[str]) -> str:
 def read(line: str) -> Form:
     """Return the form of a masked line."""
     for signs, pattern, by in VALUES:
-        if not signs or any(sign in line for sign in signs):
+        if not signs or signs[0] in line or signs[-1] in line:
             line = pattern.sub(by, line)
     pieces = _pieces(line)
-    structure = tuple("" if kind != "sign" else text.translate(WIDE) for kind, text, _ in pieces)
-    words, evidence, before = [], [], ""
-    for place, (kind, text, _) in enumerate(pieces):
-        if kind == "sign":
-            continue
-        owner = ("", "") if kind == "value" else _owner(pieces, structure, place)
-        if owner[1][:1] == "=" and kind == "word" and ("." in text or "/" in text):  # cmp=com.example/.Main
-            kind, text = "value", MASK
-            pieces[place] = kind, text, pieces[place][2]
-        is_key = kind != "value" and _is_key(pieces, structure, place)
-        if kind == "value" or _is_value(kind, text, owner, is_key):
+    structure = tuple([text.translate(WIDE) if kind == "sign" else "" for kind, text, _ in pieces])
+    places = [place for place, sign in enumerate(structure) if not sign]
+    level = [pieces[place][1].upper() in LEVELS for place in places]
+    words, evidence = [], []
+    for number, place in enumerate(places):
+        kind, text, spaced = pieces[place]
+        if kind != "value":
+            owner = _owner(pieces, structure, place)
+            if owner[1][:1] == "=" and kind == "word" and ("." in text or "/" in text):  # cmp=com.example/.Main
+                kind, text = "value", MASK
+                pieces[place] = kind, text, spaced
+        if kind == "value":
             words.append(MASK)
             evidence.append(AT_ONCE)
-        else:
-            words.append(text)
-            # The first word, and the logger, which stands beside the level, say what a line is about.
-            is_telling = not before or before in LEVELS or text.upper() in TELLING or _next(pieces, place) in LEVELS
-            evidence.append(NEVER if is_key or is_telling else _evidence(text, owner))
-        before = text.upper()
-    shown = tuple((" " if spaced else "") + _shown(kind, text) for kind, text, spaced in pieces)
-    return Form(structure, tuple(words), tuple(evidence), shown)
+            continue
+        is_key = _is_key(pieces, structure, place)
+        is_value = _is_value(kind, text, owner, is_key)
+        # The first word, and the logger, which stands beside the level, say what a line is about.
+        is_telling = not number or any(level[number - 1 : number + 2]) or text.upper() in TELLING
+        words.append(MASK if is_value else text)
+        evidence.append(AT_ONCE if is_value else NEVER if is_key or is_telling else _evidence(text, owner))
+    shown = [_shown(text) if kind == "value" else text for kind, text, _ in pieces]
+    spaced_out = tuple([f" {text}" if spaced else text for text, (_, _, spaced) in zip(shown, pieces, strict=True)])
+    return Form(structure, tuple(words), tuple(evidence), spaced_out)
 
 
 def _pieces(line: str) -> list[tuple[str, str, bool]]:
@@ -199,10 +202,6 @@ def _pieces(line: str) -> list[tuple[str, str, bool]]:
         if text:
             pieces.append((kind, text, spaced))
     return pieces
-
-
-def _next(pieces: list[tuple[str, str, bool]], place: int) -> str:
-    return next((text.upper() for kind, text, _ in pieces[place + 1 :] if kind != "sign"), "")
 
 
 def _is_key(pieces: list[tuple[str, str, bool]], structure: tuple[str, ...], place: int) -> bool:
@@ -253,7 +252,5 @@ def _evidence(text: str, before: tuple[str, str]) -> float:
     return SOON if PERSON.fullmatch(owner) or (is_owned and between != ":") else RARELY
 
 
-def _shown(kind: str, text: str) -> str:
-    if kind != "value" or "://" in text:
-        return text
-    return STUCK.sub(MASK, SIGN.sub("", text))
+def _shown(value: str) -> str:
+    return value if value == MASK or "://" in value else STUCK.sub(MASK, SIGN.sub("", value))

@@ -119,7 +119,7 @@ class Miner:
                 found[text] = self._old[text]
             else:
                 unknown.append(text)
-        values = variables([lines[places[text]] for text in unknown])
+        values = variables([lines[places[text]] for text in unknown]) if unknown else []
         for text, each in zip(unknown, values, strict=True):
             found[text] = self._place(forms.refine(lines[places[text]], text, each))
         for text, template in found.items():
