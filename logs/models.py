@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from duolog.plugins.types import Reason
 from logs import reasons
 
+TITLE = 160
+"""Characters of a template where it is only named."""
+
 
 class Project(models.Model):
     """A tenant: all data belongs to one, and access is granted on its slug."""
@@ -247,7 +250,7 @@ class Template(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text
+        return self.text[:TITLE] or "-"
 
     @property
     def text(self) -> str:

@@ -153,6 +153,21 @@ def refine(line: str, masked: str, values: Sequence[str]) -> str:
     return BINARY.sub(MASK, "".join(parts) if "".join(plain) == masked else masked)
 
 
+def covers(pieces: Sequence[str], text: str) -> bool:
+    """Tell whether a text is these pieces with something between each two; linear, unlike a regular expression."""
+    first, *others = pieces
+    if not others:
+        return text == first
+    *middle, last = others
+    at = len(first)
+    for piece in middle:
+        found = text.find(piece, at + 1)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return text.startswith(first) and text.endswith(last) and len(text) - len(last) > at
+
+
 def read(line: str) -> Form:
     """Return the form of a masked line."""
     for signs, pattern, by in VALUES:

@@ -320,6 +320,31 @@ def test_a_merge_of_people_is_followed():
     assert miner.match(["start", "stop"]) == [ids[1], ids[1]]
 
 
+def test_evidence_leaves_a_persons_template_alone():
+    miner = Miner()
+    [number] = miner.match(["opened for user root"])
+    [record] = miner.export([number])
+    miner.restore([{**record, "fixed": "opened for user root"}] * 2)
+    names = ["bin", "news", "zoe", "root"]
+    *others, own = miner.match([f"opened for user {name}" for name in names])
+    assert own == number and number not in others
+    assert len({miner.resolve(each) for each in others}) == 1
+    assert miner.templates[number].merged_into is None
+
+
+def test_reading_the_same_templates_again_changes_nothing():
+    miner = Miner()
+    lines = [line for _, line in zh_lines()]
+    ids = miner.match(lines)
+    stored = json.loads(json.dumps(miner.export()))
+    miner.changed.clear()
+    for _ in range(3):
+        miner.restore(stored)
+    assert miner.changed == set()
+    assert miner.export() == stored
+    assert miner.match(lines) == [miner.resolve(each) for each in ids]
+
+
 # --- limits -------------------------------------------------------------------------------------------------------
 
 
