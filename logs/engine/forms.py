@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from logs.engine.masking import MASK, mask
+from logs.engine.masking import MASK, PATTERN, B, mask
 from logs.engine.statement import LEVELS
 
 HEAD = 4096
@@ -24,6 +25,7 @@ WORDS, TOKENS = 64, 400
 
 M = re.escape(MASK)
 BINARY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]+")
+VALUE = re.compile(PATTERN.replace(B, r"\b"), re.ASCII)  # what `mask` replaces, for one line at a time
 ADDRESS = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+")
 HAN = r"[\u3400-\u9fff]"
 HOST = rf"(?:[\w-]|{M})+"
@@ -139,18 +141,21 @@ def masks(lines: Sequence[str]) -> tuple[Sequence[str], list[str]]:
         return lines, mask(lines)
 
 
-def refine(line: str, masked: str, values: Sequence[str]) -> str:
+def refine(line: str, masked: str) -> str:
     """Return the masked line with `<*>:<*>` for an address with a port, quotes left where they stood, and no binary."""
-    parts, at = [], 0
-    for value in values:
-        place = line.index(value, at)
-        shape = f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
-        parts += [line[at:place], f"{value[0]}{MASK}{value[0]}" if value[0] in "'\"" else shape]
-        at = place + len(value)
-    parts.append(line[at:])
-    plain = [MASK if number % 2 else part for number, part in enumerate(parts)]
-    # A value may also stand inside a word that masking left alone; then nothing is known of its place.
-    return BINARY.sub(MASK, "".join(parts) if "".join(plain) == masked else masked)
+    if '"' in line or "'" in line or ADDRESS.search(line):
+        values = VALUE.findall(line)
+        parts = masked.split(MASK)
+        finer = "".join(chain.from_iterable(zip(parts, [*map(_shape, values), ""], strict=False)))
+        if len(parts) == len(values) + 1:  # no `<*>` stood in the line itself
+            masked = finer
+    return BINARY.sub(MASK, masked)
+
+
+def _shape(value: str) -> str:
+    if value[0] in "'\"":
+        return f"{value[0]}{MASK}{value[0]}"
+    return f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
 
 
 def covers(pieces: Sequence[str], text: str) -> bool:

@@ -30,7 +30,7 @@ from typing import Any
 
 from logs.engine import forms
 from logs.engine.forms import WORDS, Form
-from logs.engine.masking import MASK, mask, variables
+from logs.engine.masking import MASK, mask
 
 USUAL = 256
 """Characters of a usual masked line: so many times `remember` are remembered at most."""
@@ -116,15 +116,10 @@ class Miner:
 
     def _learn(self, places: dict[str, int], lines: Sequence[str]) -> dict[str, int]:
         """Return the templates of masked lines that are not in the young generation; `places` leads to their lines."""
-        found, unknown = {}, []
+        found = {}
         for text in reversed(places):  # in the order of the lines
-            if text in self._old:
-                found[text] = self._old[text]
-            else:
-                unknown.append(text)
-        values = variables([lines[places[text]] for text in unknown]) if unknown else []
-        for text, each in zip(unknown, values, strict=True):
-            found[text] = self._place(forms.refine(lines[places[text]], text, each))
+            known = self._old.get(text)
+            found[text] = self._place(forms.refine(lines[places[text]], text)) if known is None else known
         for text, template in found.items():
             self._young[text] = template
             self._size += len(text)
