@@ -31,6 +31,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from peers import BertBase  # noqa: E402
+from real import DATA, mix  # noqa: E402
 
 from detection.detectors.moe import Moe  # noqa: E402
 from detection.encoders.bert import Bert, BertOptions  # noqa: E402
@@ -45,10 +46,7 @@ from logs.engine.masking import mask  # noqa: E402
 from logs.formats.jsonl import Jsonl  # noqa: E402
 from training.generators.microservices import Microservices  # noqa: E402
 
-DATA = ROOT.parent / "shared" / "data"
 SHARED = DATA / "hdfs_templates" / "train.jsonl.gz"
-WINDOW = 20
-"""Lines of a sequence of the mix."""
 QUIET = NullContext()
 
 
@@ -62,23 +60,6 @@ def read(source: str, seed: int) -> tuple[str, list[LogSequence]]:
     found = [record for record in Jsonl().read(stream) if isinstance(record, LogSequence) and record.entries]
     order = np.random.default_rng(seed).permutation(len(found))
     return file.parent.name, [found[position] for position in order]
-
-
-def mix(lines: int) -> list[LogSequence]:
-    """Return the first lines of each real log, as many of each, cut into windows; without the data, generated ones."""
-    files = sorted([*DATA.glob("raw_throughput/*.log.gz"), *DATA.glob("loghub_2k/*/*.log")])
-    if not files:
-        return list(Microservices().generate(lines // 10, 0))
-    made: list[LogSequence] = []
-    for number, file in enumerate(files):  # what a short file lacks, the later, longer ones may use
-        wanted = (lines - sum(len(sequence.entries) for sequence in made)) // (len(files) - number)
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-        read = [line for line in content.decode("utf-8", "replace").splitlines() if line.strip()][:wanted]
-        made += [
-            LogSequence(f"{file.stem}-{start}", tuple(read[start : start + WINDOW]))
-            for start in range(0, len(read), WINDOW)
-        ]
-    return made
 
 
 class Instant(Encoder):

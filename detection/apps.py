@@ -15,4 +15,4 @@ class DetectionConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from detection import jobs  # noqa: F401
+        from detection import jobs, stream  # noqa: F401

@@ -170,7 +170,8 @@ class LineVector(models.Model):
 class Scan(models.Model):
     """One pass of one version over a dataset or a part of it.
 
-    That of a challenger beside a champion's (`shadow_of`) keeps the scores on which the two disagree, and no others.
+    That of a challenger beside a champion's (`shadow_of`) keeps the scores on which the two disagree, and no others. A
+    live one grows through its `day` (UTC) as sequences close, and keeps the scores of the anomalous ones.
     `drift` is how far the scores and templates lie from the version's reference (`detection.engine.drift`).
     """
 
@@ -186,12 +187,18 @@ class Scan(models.Model):
     )
     drift = models.JSONField(_("drift"), default=dict)
     run = models.OneToOneField("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    day = models.DateField(_("day, of a live scan"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:
         verbose_name = _("scan")
         verbose_name_plural = _("scans")
         ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["dataset", "version", "day", "threshold"], condition=Q(day__isnull=False), name="scan_live"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.version} × {self.dataset}"
@@ -215,3 +222,12 @@ class Score(models.Model):
 
     def __str__(self) -> str:
         return f"{self.value:.3f}"
+
+
+class NewScore(models.Model):
+    """An anomalous score of a live scan that nobody has taken up; whoever opens findings deletes it as it does."""
+
+    score = models.OneToOneField(Score, models.CASCADE, primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -136,6 +136,12 @@ def keep(
         shadow_of=shadow_of,
         run=None if shadow_of else run,  # a run has one scan, the champion's
     )
+    add(scan, found)
+    return scan
+
+
+def add(scan: Scan, found: Findings) -> None:
+    """Store scores of a scan by one binary COPY."""
     columns = "scan_id, sequence_id, value, anomalous, blame"
     with (
         connection.cursor() as cursor,
@@ -145,4 +151,3 @@ def keep(
         for pk, value in zip(found.sequences, found.values, strict=True):
             blame = found.blame.get(pk)
             copy.write_row((scan.pk, pk, value, blame is not None, list(blame) if blame is not None else None))
-    return scan

@@ -15,4 +15,7 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from logs import jobs, statistics  # noqa: F401
+        from logs import jobs, sequencer, statistics, storage  # noqa: F401
+        from workers import streams
+
+        streams.CHORES.append(storage.forget)

@@ -107,3 +107,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/data is absent")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> None:
+    """Forget what processes keep in mind of tables: what a test wrote went with its transaction."""
+    if storage := sys.modules.get("logs.storage"):
+        storage._parts.clear()
+    if receive := sys.modules.get("logs.receive"):
+        receive._senders.clear()
+    if redaction := sys.modules.get("logs.redaction"):
+        redaction._redactors.clear()
+    if templates := sys.modules.get("logs.templates"):
+        templates.forget()

@@ -84,16 +84,34 @@ def person(request: HttpRequest) -> User:
 # --- tokens -----------------------------------------------------------------------------------------------------
 
 
-def issue_token(*, user: AbstractBaseUser, name: str, expires_at: datetime | None = None) -> str:
-    """Store the hash of a new token and return its text, which nobody can read again."""
+def issue_token(
+    *,
+    user: AbstractBaseUser,
+    name: str,
+    expires_at: datetime | None = None,
+    project: str = "",
+    source: str = "",
+    lines_per_second: int | None = None,
+) -> str:
+    """Store the hash of a new token and return its text, which nobody can read again.
+
+    With a `project` it is a shipper's: it sends lines there, into `source`, and does nothing else.
+    """
     text = TOKEN_PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user_id=user.pk, name=name, sha256=_sha256(text), expires_at=expires_at)
+    ApiToken.objects.create(
+        user_id=user.pk, name=name, sha256=_sha256(text), expires_at=expires_at,
+        project=project, source=source, lines_per_second=lines_per_second,
+    )  # fmt: skip
     return text
 
 
-def find_token(text: str) -> ApiToken | None:
-    """Return the living token of an active user that has this text, and note that it was used."""
+def find_token(text: str, *, shipper: bool = False) -> ApiToken | None:
+    """Return the living token of an active user that has this text, and note that it was used.
+
+    It is one that stands for its user, or, with `shipper`, one that sends lines: neither passes for the other.
+    """
     living = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), user__is_active=True)
+    living = living.exclude(project="") if shipper else living.filter(project="")
     token = living.select_related("user").filter(sha256=_sha256(text)).first()
     if token is not None:
         # At most one write a minute, decided in the database: a busy client must not turn reads into writes.

@@ -34,11 +34,18 @@ class Membership(models.Model):
 
 
 class ApiToken(models.Model):
-    """A bearer token of a user; only its SHA-256 is stored, and it is shown once."""
+    """A bearer token of a user; only its SHA-256 is stored, and it is shown once.
+
+    One with a `project` is for shippers: it sends lines into that project (to the `source` that it names) and may do
+    nothing else, whatever its user may.
+    """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="api_tokens")
     name = models.CharField(_("name"), max_length=100)
     sha256 = models.CharField(_("SHA-256"), max_length=64, unique=True)
+    project = models.SlugField(_("sends lines to project"), blank=True)
+    source = models.SlugField(_("source of lines"), blank=True)
+    lines_per_second = models.PositiveIntegerField(_("lines a second at most"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now())
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     used_at = models.DateTimeField(_("last used"), null=True, blank=True)

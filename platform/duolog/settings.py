@@ -94,6 +94,23 @@ MAX_UPLOAD_BYTES = int(env_number("DUOLOG_MAX_UPLOAD_BYTES", 8 << 30, least=1024
 MAX_UNPACKED_BYTES = int(env_number("DUOLOG_MAX_UNPACKED_BYTES", 64 << 30, least=1024))
 MAX_GZIP_RATIO = int(env_number("DUOLOG_MAX_GZIP_RATIO", 600, least=2))
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 << 20
+# --- ingest -----------------------------------------------------------------------------------------------------
+# Of one request, packed and unpacked (OTLP's default).
+INGEST_BYTES = int(env_number("DUOLOG_INGEST_BYTES", 64 << 20, least=1024))
+# Stored lines that may wait for their sequences before shippers are told to wait, too.
+BACKLOG_LINES = int(env_number("DUOLOG_BACKLOG_LINES", 2_000_000, least=1))
+# How long the same bytes are taken for the same batch sent again.
+RETRY_SECONDS = env_number("DUOLOG_RETRY_SECONDS", 24 * 3600, least=1)
+# How long lines are kept where a source does not say.
+LINE_DAYS = int(env_number("DUOLOG_LINE_DAYS", 30, least=1))
+# What a token may send if it does not say; 0: as much as it likes.
+TOKEN_LINES_PER_SECOND = int(env_number("DUOLOG_TOKEN_LINES_PER_SECOND", 0))
+# Where `duolog listen` listens.
+LISTEN = env_list(
+    "DUOLOG_LISTEN",
+    "syslog+udp://127.0.0.1:5514, syslog+tcp://127.0.0.1:5514, gelf+udp://127.0.0.1:12201, gelf+tcp://127.0.0.1:12201, "
+    "otlp+grpc://127.0.0.1:4317",
+)
 # Templates of a project; lines that would need one more share a template that says nothing.
 MAX_TEMPLATES = int(env_number("DUOLOG_MAX_TEMPLATES", 10_000, least=1))
 VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))

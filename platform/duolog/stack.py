@@ -20,7 +20,7 @@ from typing import IO
 from django.conf import settings
 from django.utils.translation import gettext
 
-QUEUES = ("cpu", "gpu", "infer")
+QUEUES = ("cpu", "gpu", "infer", "stream")
 START_SECONDS = 60
 STOP_SECONDS = 20
 RESTART_SECONDS = 2  # a process that dies at once is started again no more often than this
@@ -63,11 +63,16 @@ def _commands(port: int) -> dict[str, list[str]]:
         "-l",
         "INFO",
     ]
-    per_queue = {"cpu": ["-c", "2"], "gpu": ["-c", "1", "--max-tasks-per-child", "1"], "infer": ["-c", "1"]}
+    per_queue = {
+        "cpu": ["-c", "2"],
+        "gpu": ["-c", "1", "--max-tasks-per-child", "1"],
+        "infer": ["-c", "1"],
+        "stream": ["-c", "1"],
+    }
     return {
         "web": [
             *python, "granian", "--interface", "wsgi", "--host", settings.WEB_HOST, "--port", str(port),
-            "--workers", "1", "--blocking-threads", "4", "--access-log", "--respawn-failed-workers",
+            "--workers", "2", "--blocking-threads", "4", "--access-log", "--respawn-failed-workers",
             "duolog.wsgi:application",
         ],
         **{f"worker-{q}": [*worker, "-Q", q, "-n", f"{q}@%h-{port}", *per_queue[q]] for q in QUEUES},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib import admin
-from django.urls import include, path
-from django.views.generic import RedirectView
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -13,14 +16,35 @@ import detection.api
 import logs.api
 import workers.api
 from duolog.importing import review, upload
+from duolog.plugins import registry
+from duolog.plugins.points import Receiver
 from duolog.start import start
+from logs.receive import receive
+
+
+def front(request: HttpRequest) -> HttpResponseBase:
+    """Show people the console; a client of Elasticsearch looks here whom it talks to."""
+    if "text/html" in request.headers.get("Accept", "text/html"):
+        return redirect("admin:index")
+    return receive(request, "elastic", "")
+
+
+def receivers() -> list[URLPattern]:
+    """Return the paths of all protocols by which shippers send, each with and without a prefix of its project."""
+    return [
+        re_path(rf"^(?:in/(?P<project>[-\w]+)/)?(?P<path>{each})$", receive, {"receiver": name})
+        for name, cls in registry.classes("duolog.receivers").items()
+        for each in cast(type[Receiver], cls).paths
+    ]
+
 
 router = SimpleRouter(use_regex_path=False)
 for module in (workers.api, logs.api, detection.api, analysis.api):
     module.register(router)
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", front),
+    *receivers(),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
     path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),

@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -97,6 +98,16 @@ def get(group: str, name: str) -> type[Plugin]:
         if entry.status != Status.READY:
             raise PluginUnavailable(f"plugin {entry} is {entry.status.value}: {entry.error}")
         return _classes[group, name]
+
+
+def classes(group: str) -> dict[str, type[Plugin]]:
+    """Return the classes of all plugins of a group that can be used here, by name."""
+    usable = (entry.name for entry in discover(group) if entry.status in (Status.FOUND, Status.READY))
+    found = {}
+    for name in usable:
+        with suppress(PluginUnavailable):  # `inventory` tells of it
+            found[name] = get(group, name)
+    return found
 
 
 def create(group: str, name: str, options: Mapping[str, Any]) -> Plugin:

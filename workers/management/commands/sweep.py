@@ -1,10 +1,12 @@
-"""`duolog sweep`: bring lost runs back and ring for waiting ones."""
+"""`duolog sweep`: bring lost runs back, ring for what waits, runs and streams, and tidy up."""
 
 from __future__ import annotations
 
 import logging
 import signal
+import time
 from argparse import ArgumentParser
+from math import inf
 from threading import Event
 from typing import Any
 
@@ -13,10 +15,14 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
-from workers import leases
+from workers import leases, streams
 from workers.supervise import CONNECTION_LOST
 
 logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often streams are looked after: a sequence that nothing more comes for closes so much later."""
+TIDY_SECONDS = 3600.0
 
 
 class Command(BaseCommand):
@@ -30,17 +36,23 @@ class Command(BaseCommand):
         halt = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: halt.set())
+        swept, tidied = -inf, -inf
         while not halt.is_set():
             try:
-                swept = leases.sweep()
+                streams.ring_due()
+                if time.monotonic() >= swept + settings.RUN_SWEEP:
+                    swept, found = time.monotonic(), leases.sweep()
+                    if found.lost or found.rung:
+                        logger.info("sweep lost=%d rung=%d", found.lost, found.rung)
+                if time.monotonic() >= tidied + TIDY_SECONDS:
+                    tidied = time.monotonic()
+                    for each in streams.CHORES:
+                        each()
             except CONNECTION_LOST as error:
                 if once:
                     raise
                 connection.close()
                 logger.warning("the database does not answer, trying again: %s", error)
-            else:
-                if swept.lost or swept.rung:
-                    logger.info("sweep lost=%d rung=%d", swept.lost, swept.rung)
             if once:
                 return
-            halt.wait(settings.RUN_SWEEP)
+            halt.wait(min(settings.RUN_SWEEP, LOOK_SECONDS))

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('logs', '0004_gap'),
+        ('logs', '0005_ingest'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
