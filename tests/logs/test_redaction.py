@@ -89,6 +89,7 @@ def test_what_becomes_of_a_line(line: str, redacted: str) -> None:
         "Unexpected token < in JSON at position 403; max_tokens=256 token_type=bearer",
         "Session: 30546174_2573138554 initialized, session opened for user root, sessionid=0x14f05578bd80001",
         "wtoken = AppWindowToken{9f4ef63 token=Token{a64f992 ActivityRecord}}",
+        "order_no=4111111111111111 trace: 4111111111111111 订单号4111111111111111",
         "order 6222021234567890129 id 110105194912310021 size=13812345678 bytes elapsed 18812345678ns 0.13812345678",
         "lodash@4.17.21 getty@tty1.service a/logo@2x.png git@github.com:a/b com.a.B@1a2b3c",
         "更新A12345条 阿里云ECS12345 version 1.2.3.4 2026-11-23 19:00:00,123 in 300ms at 1764000000000",
