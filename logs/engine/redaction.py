@@ -1,29 +1,28 @@
 """Redaction: secrets and personal data leave lines and attributes before anything is stored.
 
-One pass of Rust regexes over a batch picks the lines that may hold something; only these are looked at closely. All
-patterns, those of users too, run in polars' Rust regex, whose time is linear in the text whatever the pattern: no line
-can make one hang. Redacting twice changes nothing.
+One Rust regex picks the lines that may hold something; only these are looked at closely. All patterns, those of users
+too, run in that engine, whose time is linear in the text whatever the pattern: no line can make one hang. Redacting
+twice changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
+from typing import Any
 
-import polars as pl
+import rurex
 
 from duolog.plugins.types import Reason
 from logs.engine import json_strings
 from logs.engine.secret_checks import kind_of
 from logs.engine.secret_finder import CONTEXT, Finder, Match, finder
 from logs.engine.secret_kinds import GROUPS, KINDS
-from logs.engine.user_patterns import checked
+from logs.engine.user_patterns import checked, scoped
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
 # What earlier redaction left, and characters that no encoding takes: no text to any pattern.
@@ -93,20 +92,18 @@ class Redactor:
         if Strategy.HASH in self.strategies.values() and not key:
             raise ValueError(Reason("hashing needs a key: without one, a phone number is found by trying them all"))
         self.key = hashlib.blake2b(key).digest()
-        # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
-        self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"
-        own = [(finder(rule.kind, "", rule.pattern),) for rule in rules if rule.pattern]
+        own = [(finder(rule.kind, "", scoped(rule.pattern)),) for rule in rules if rule.pattern]
         built_in = [tuple(each for each in group if self.strategies.keys() & each.kinds) for group in GROUPS]
         # Whether a line holds anything for a group of finders, one pattern says.
+        together_by_group = [together(each.pattern for each in finders) for finders in (*own, *built_in) if finders]
         self.groups = [
-            (finders, together(each.pattern for each in finders)) for finders in (*own, *built_in) if finders
+            ([(each, rurex.compile(each.pattern)) for each in finders], rurex.compile(pattern))
+            for finders, pattern in zip(filter(None, (*own, *built_in)), together_by_group, strict=True)
         ]
         # One trigger for all that is built in; those of users, which may set flags, run one by one.
         triggers = together(each.trigger for finders in built_in for each in finders)
-        self.triggers = [
-            *(pattern for _, pattern in self.groups[: len(own)]),
-            f"{triggers}|{BACKSLASH}{'' if own else 'u'}",
-        ]
+        last = f"{triggers}|{BACKSLASH}{'' if own else 'u'}"
+        self.triggers = [rurex.compile(pattern) for pattern in (*together_by_group[: len(own)], last)]
 
     def redact(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
         """Return the texts, in order, with secrets redacted, and how many of each kind were.
@@ -138,44 +135,37 @@ class Redactor:
 
     def _suspects(self, texts: list[str]) -> list[int]:
         """Return which of the texts may hold something."""
-        series = strings(texts)
-        suspect = series.str.contains(self.triggers[0])
-        for trigger in self.triggers[1:]:
-            suspect |= series.str.contains(trigger)
-        return suspect.arg_true().to_list()
+        try:
+            return self._triggered(texts)
+        except UnicodeEncodeError:  # lone surrogates, which no pattern takes
+            return self._triggered([text.encode(errors="replace").decode() for text in texts])
+
+    def _triggered(self, texts: list[str]) -> list[int]:
+        first, *others = (trigger.search for trigger in self.triggers)
+        if not others:  # the usual case, and the hot one
+            return [at for at, text in enumerate(texts) if first(text)]
+        return [at for at, text in enumerate(texts) if first(text) or any(search(text) for search in others)]
 
     def _once(self, lines: list[str], counts: Counter[str]) -> list[str]:
         """Run every finder once over lines; what one has redacted, the next does not see."""
-        pieces = [INERT.split(line) for line in lines]  # text and inert in turns
-        for finders, pattern in self.groups:
-            places, series = flat(pieces)
-            if not series.str.contains(pattern).any():
-                continue
-            for each in finders:
-                found = self._find(each, series, counts)
-                for number, parts in found:
-                    line, place = places[number]
-                    pieces[line][place : place + 1] = parts
-                if found:
-                    places, series = flat(pieces)
-        return ["".join(parts) for parts in pieces]
+        done = []
+        for line in lines:
+            pieces = INERT.split(line)  # text and inert in turns
+            for finders, anything in self.groups:
+                if any(anything.search(text) for text in pieces[::2]):
+                    for each, pattern in finders:
+                        for place in range(len(pieces) - 1, -1, -2):  # texts stand at even places, the last one too
+                            pieces[place : place + 1] = self._judged(each, pattern, pieces[place], counts)
+            done.append("".join(pieces))
+        return done
 
-    def _find(self, each: Finder, series: pl.Series, counts: Counter[str]) -> list[tuple[int, list[str]]]:
-        """Return the numbers of the texts in which a finder found something, last first, and what becomes of them."""
-        hits = series.str.contains(each.pattern).arg_true()
-        if not len(hits):
-            return []
-        template = self.mark.join(("", "${k}", "${v}", "${z}", ""))
-        marked = series.gather(hits).str.replace_all(each.pattern, template)
-        judged = [self._judged(each, text.split(self.mark), counts) for text in marked]
-        return [(number, parts) for number, parts in zip(hits, judged, strict=True) if len(parts) > 1][::-1]
-
-    def _judged(self, each: Finder, split: list[str], counts: Counter[str]) -> list[str]:
-        """Return text and redacted values in turns, of a text split into: text, k, v, z, text, k, and so on."""
-        text, ends = "".join(split), list(accumulate(len(part) for part in split))
+    def _judged(self, each: Finder, pattern: Any, text: str, counts: Counter[str]) -> list[str]:
+        """Return text and redacted values in turns."""
         parts, done, seen, quote = [], 0, 0, ""
-        for at in range(0, len(ends) - 1, 4):
-            match = Match(text, *ends[at : at + 4])
+        for found in pattern.finditer(text):
+            # A pattern without `v` finds keys: their value begins where the group `k` ends, and the judge reads it.
+            start, end = found.span("v") if "v" in pattern.groupindex else (found.end("k"),) * 2
+            match = Match(text, found.start(), start, end, found.end())
             if match.start < seen or not (verdict := each.judge(match)):
                 continue
             kind, start, seen = verdict
@@ -216,20 +206,6 @@ class Redactor:
             if text != scalar.text:
                 changed[number][scalar] = text
         return [json_strings.replaced(line, new) for line, new in zip(lines, changed, strict=True)]
-
-
-def strings(texts: list[str]) -> pl.Series:
-    """Return texts for polars; lone surrogates, which it refuses, become question marks."""
-    try:
-        return pl.Series(texts, dtype=pl.String)
-    except UnicodeEncodeError:
-        return pl.Series([text.encode(errors="replace").decode() for text in texts], dtype=pl.String)
-
-
-def flat(pieces: list[list[str]]) -> tuple[list[tuple[int, int]], pl.Series]:
-    """Return the texts between what is inert, and where each stands: line and place in it."""
-    places = [(line, place) for line, parts in enumerate(pieces) for place in range(0, len(parts), 2) if parts[place]]
-    return places, pl.Series([pieces[line][place] for line, place in places], dtype=pl.String)
 
 
 def together(patterns: Iterable[str]) -> str:
