@@ -10,10 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, connection
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from duolog.plugins.types import Store
+from duolog.plugins.types import Refused, Store
 from logs import receive
 from logs.endpoints import BadEndpoint, Endpoint, parse
 from logs.listen import Listener
@@ -63,5 +64,9 @@ class Command(DuologCommand):
 
 def admit(about: Mapping[str, str], request: bytes) -> Store:
     """Return the store of a gRPC call by the token in its metadata; raises Refused."""
-    sender = receive.authenticate(dict(about))
+    try:
+        sender = receive.authenticate(dict(about))
+    except DatabaseError as error:
+        connection.close()
+        raise Refused(503, gettext("nothing can be stored at the moment"), retry_after=receive.WAIT) from error
     return partial(receive.store, sender, "otlp", OVERLOADED, request)
