@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from duolog.plugins.types import Refused, Store
 from logs import receive
 from logs.endpoints import BadEndpoint, Endpoint, parse
+from logs.feeds import Commit
 from logs.listen import Listener
 from workers.console import DuologCommand
 
@@ -40,12 +41,12 @@ class Command(DuologCommand):
             endpoints = [parse(each) for each in url or settings.LISTEN]
         except BadEndpoint as error:
             raise CommandError(str(error)) from error
-        stores: dict[Endpoint, Store] = {}
+        commits: dict[Endpoint, Commit] = {}
         for endpoint in endpoints:
             if endpoint.protocol != "otlp":
                 sender = receive.Sender(project, receive.source(project, endpoint.source), 0, 0)
-                stores[endpoint] = partial(receive.store, sender, endpoint.protocol, OVERLOADED, None)
-        listener = Listener(endpoints, store_of=stores.__getitem__, admit=admit, max_line=settings.MAX_LINE_BYTES)
+                commits[endpoint] = partial(receive.store, sender, endpoint.protocol, OVERLOADED)
+        listener = Listener(endpoints, commit_of=commits.__getitem__, admit=admit, max_line=settings.MAX_LINE_BYTES)
         try:
             asyncio.run(self._listen(listener))
         except OSError as error:
