@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 
-from duolog.plugins.types import BadRecord, LogBatch, Refused, Store
+from duolog.plugins.types import BadRecord, LogBatch, Receipt, Refused
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +24,23 @@ AGAIN = 1.0
 """Seconds until an overloaded store is asked again, where it names none."""
 
 Message = tuple[bytes | BadRecord, str]
+Commit = Callable[[bytes, LogBatch], Receipt]
+"""Stores a batch, once for the same key; raises Refused on overload."""
 
 
 class Feed:
     """Collects messages with the address they came from, and has them read and stored in order, one batch at a time.
 
-    While the store is overloaded, a batch is kept and offered again: there is nobody else who could send it again.
+    While the store is overloaded, a batch is kept and offered again: there is nobody else who could send it again. It
+    keeps its key, since a store that dies after a commit cannot tell of it.
     `counts` tells how many were received, stored, rejected (put into quarantine), dropped (of UDP) and lost (of a batch
     that the store refuses for good, or at the end).
     """
 
     def __init__(
-        self, read: Callable[[list[Message]], LogBatch], store: Store, counts: Counter[str], threads: Executor
+        self, read: Callable[[list[Message]], LogBatch], commit: Commit, counts: Counter[str], threads: Executor
     ) -> None:
-        self._read, self._store, self._threads = read, store, threads
+        self._read, self._store, self._threads = read, commit, threads
         self.counts = counts
         self._waiting: deque[Message] = deque()
         self._bytes = 0
@@ -100,10 +104,11 @@ class Feed:
     async def _commit(self, taken: list[Message]) -> None:
         loop = asyncio.get_running_loop()
         batch = await loop.run_in_executor(self._threads, self._read, taken)
+        key = os.urandom(16)
         self.counts["lost"] += len(taken)  # until it is known to be stored
         while True:
             try:
-                receipt = await loop.run_in_executor(self._threads, self._store, batch)
+                receipt = await loop.run_in_executor(self._threads, self._store, key, batch)
             except Refused as refused:
                 if refused.status == 429 or refused.status >= 500:
                     log.warning("the store refuses %d lines for now: %s", len(batch.texts), refused.reason)

@@ -17,14 +17,14 @@ from zoneinfo import ZoneInfo
 
 import grpc.aio
 
-from duolog.plugins.types import LogBatch, Store
+from duolog.plugins.types import LogBatch
 from logs.endpoints import Endpoint
 from logs.engine import gelf, syslog
 from logs.engine.framing import Framer, Message
 from logs.engine.gelf_chunks import Assembler
 from logs.engine.sanity import MAX_LINE_BYTES
 from logs.engine.unpack import MAX_BYTES
-from logs.feeds import Feed
+from logs.feeds import Commit, Feed
 from logs.feeds import Message as Addressed
 from logs.otlp_grpc import Admit, Service
 
@@ -38,7 +38,7 @@ TELL_SECONDS = 60
 
 
 class Listener:
-    """Listens on endpoints; lines of sockets go where `store_of` says, those of gRPC where `admit` does.
+    """Listens on endpoints; lines of sockets go where `commit_of` says, those of gRPC where `admit` does.
 
     `counts` says what became of the messages (`logs.feeds`); `bound` where each endpoint really listens.
     """
@@ -47,12 +47,12 @@ class Listener:
         self,
         endpoints: Sequence[Endpoint],
         *,
-        store_of: Callable[[Endpoint], Store],
+        commit_of: Callable[[Endpoint], Commit],
         admit: Admit,
         max_line: int = MAX_LINE_BYTES,
     ) -> None:
         self.endpoints, self.max_line = endpoints, max_line
-        self.store_of, self.admit = store_of, admit
+        self.commit_of, self.admit = commit_of, admit
         self.counts: Counter[str] = Counter()
         self.bound: dict[Endpoint, tuple[str, int]] = {}
         self._threads = ThreadPoolExecutor(THREADS, "listen")
@@ -113,7 +113,7 @@ class Listener:
             if endpoint.protocol == "syslog"
             else partial(gelf.read, max_line=self.max_line)
         )
-        feed = Feed(read, self.store_of(endpoint), self.counts, self._threads)
+        feed = Feed(read, self.commit_of(endpoint), self.counts, self._threads)
         loop = asyncio.get_running_loop()
         opened: Any
         if endpoint.kind.endswith("udp"):
@@ -182,6 +182,8 @@ class _Stream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._peer = (transport.get_extra_info("peername") or ("",))[0]
         self._streams.add(self._transport)
+        # Devices vanish without a word, and syslog never answers: only the kernel can find out.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         for message in self._framer.feed(data):

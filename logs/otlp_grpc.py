@@ -13,11 +13,10 @@ from google.protobuf.any_pb2 import Any as Wrapped
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 
-from duolog.plugins.types import Reason, Refused, Store
-from logs.engine import otlp
-from logs.receivers.otlp import exported
+from duolog.plugins import guard, registry
+from duolog.plugins.registry import PluginError
+from duolog.plugins.types import Reason, Received, Refused, Reply, Store
 
 METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 CODES = {
@@ -39,22 +38,20 @@ when it comes again; raises Refused (401)."""
 
 
 class Service(grpc.GenericRpcHandler):
-    """Takes requests as bytes, which our own reader decodes."""
+    """Takes requests as bytes and has the receiver of OTLP over HTTP answer them."""
 
     def __init__(self, admit: Admit, threads: Executor, max_line: int) -> None:
-        self._admit, self._threads, self._max_line = admit, threads, max_line
+        self._admit, self._threads = admit, threads
+        self._receiver = registry.create("duolog.receivers", "otlp", {"max_line": max_line})
         self._busy = 0
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Return the handler of the one method there is."""
         if handler_call_details.method != METHOD:
             return None
-        return grpc.unary_unary_rpc_method_handler(
-            self._export,
-            response_serializer=ExportLogsServiceResponse.SerializeToString,
-        )
+        return grpc.unary_unary_rpc_method_handler(self._export)
 
-    async def _export(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> ExportLogsServiceResponse:
+    async def _export(self, request: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
         self._busy += 1
         try:
             if self._busy > BUSY:
@@ -69,9 +66,14 @@ class Service(grpc.GenericRpcHandler):
         finally:
             self._busy -= 1
 
-    def _work(self, request: bytes, about: Mapping[str, str]) -> ExportLogsServiceResponse:
+    def _work(self, request: bytes, about: Mapping[str, str]) -> bytes:
         store = self._admit(about, request)
-        return exported(otlp.from_protobuf(request, self._max_line), store)
+        received = Received("POST", "v1/logs", "application/x-protobuf", {}, about, request)
+        try:
+            reply: Reply = guard.call(self._receiver, "handle", received, store)
+        except PluginError as error:  # an unknown error would be dropped by clients with all that they sent
+            raise Refused(503, str(error), retry_after=AGAIN) from error
+        return reply.body
 
 
 def _status(refused: Refused) -> tuple[grpc.StatusCode, tuple[tuple[str, bytes], ...]]:

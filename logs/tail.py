@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -18,9 +18,10 @@ from pathlib import Path
 
 import msgspec
 
-from duolog.plugins.types import LogBatch, Reason, Receipt, Refused
+from duolog.plugins.types import LogBatch, Reason, Refused
 from logs.engine import encodings, levels, times
 from logs.engine.sanity import MAX_LINE_BYTES, bad, sift
+from logs.feeds import Commit
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,6 @@ PIECE = 1 << 20
 HEAD = 1024
 """Bytes at the beginning of a file by which it is known again."""
 AGAIN = 1.0
-
-Commit = Callable[[bytes, LogBatch], Receipt]
-"""Stores a batch, once for the same key; raises Refused on overload."""
 
 
 @dataclass

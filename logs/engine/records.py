@@ -206,14 +206,13 @@ def flatten(record: Mapping[Any, Any], into: dict[str, Any], prefix: str = "", d
     for key, value in record.items():
         if value is None:
             continue
-        kind = value.__class__
         name = prefix + key if key.__class__ is str else f"{prefix}{key}"
-        if kind is dict and depth:
+        if value.__class__ is dict and depth:
             flatten(value, into, name + ".", depth - 1)
             continue
         while name in into:  # `a.b` beside a `b` within `a`
             name += "_"
-        into[name] = encode(value).decode() if kind is list or kind is dict else value
+        into[name] = value
 
 
 def plain(value: Any) -> str:

@@ -33,7 +33,7 @@ class Otlp(Receiver):
             batch = otlp.from_protobuf(request.body, self.options.max_line)
         else:
             raise Refused(415, Reason("the content type must be %(known)s", known=f"{PROTOBUF}, application/json"))
-        answer = exported(batch, store)
+        answer = _exported(batch, store)
         if is_json(request):
             partial = answer.partial_success
             told = {"rejectedLogRecords": str(partial.rejected_log_records), "errorMessage": partial.error_message}
@@ -50,8 +50,7 @@ class Otlp(Receiver):
         return Reply(status, msgspec.json.encode({"code": code, "message": str(refused.reason)}), headers=headers)
 
 
-def exported(batch: LogBatch, store: Store) -> ExportLogsServiceResponse:
-    """Have a batch stored, if there is anything in it, and return what an OTLP server answers."""
+def _exported(batch: LogBatch, store: Store) -> ExportLogsServiceResponse:
     if not batch.texts and not batch.rejected:
         return ExportLogsServiceResponse()
     receipt = store(batch)

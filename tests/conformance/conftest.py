@@ -44,8 +44,8 @@ def listen(live: Live) -> Iterator[Callable[..., Any]]:
         for endpoint in map(parse, urls):
             if endpoint.source:
                 sender = receive.Sender("shop", receive.source("shop", endpoint.source), 0, 0)
-                stores[endpoint] = in_thread(partial(receive.store, sender, endpoint.protocol, 503, None))
-        started = listening(*urls, store_of=stores.__getitem__, admit=in_thread(admit))
+                stores[endpoint] = in_thread(partial(receive.store, sender, endpoint.protocol, 503))
+        started = listening(*urls, commit_of=stores.__getitem__, admit=in_thread(admit))
         return stack.enter_context(started)[1]
 
     with ExitStack() as stack:

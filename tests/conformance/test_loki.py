@@ -43,6 +43,7 @@ def test_python_logging_loki(live: Live, version: str) -> None:
     logger = logging.Logger("orders")
     logger.addHandler(handler)
     logger.warning('订单 %d "quoted"', 17, extra={"tags": {"trace_id": "t1"}})
+    handler.emitter.close()
     line = live.wait(1)[0]
     assert (line.text, line.service, line.level) == ('订单 17 "quoted"', "shop", "warn")
     assert (line.attributes["trace_id"], line.attributes["logger"]) == ("t1", "orders")

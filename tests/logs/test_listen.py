@@ -17,9 +17,10 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from shipping import Memory, listening
 
-from duolog.plugins.types import LogBatch, Receipt, Refused
+from duolog.plugins.types import LogBatch, Receipt, Refused, Store
 from logs import feeds
 from logs.endpoints import BadEndpoint, parse
+from logs.feeds import Commit
 from logs.listen import Listener
 
 Started = AbstractContextManager[tuple[Listener, dict[str, int]]]
@@ -37,7 +38,11 @@ def listen(store: Memory) -> Callable[..., Started]:
             raise Refused(401, "who are you")
         return store
 
-    return lambda *urls, **options: listening(*urls, store_of=lambda endpoint: store, admit=admit, **options)
+    return lambda *urls, **options: listening(*urls, commit_of=lambda endpoint: keyed(store), admit=admit, **options)
+
+
+def keyed(store: Store) -> Commit:
+    return lambda key, batch: store(batch)
 
 
 def udp(port: int, *datagrams: bytes) -> None:
@@ -89,12 +94,20 @@ def test_an_overloaded_store_is_asked_again(
 ) -> None:
     monkeypatch.setattr(feeds, "AGAIN", 0.01)
     store.refusing = Refused(503, "busy")
-    with listen("syslog+udp://127.0.0.1:0") as (listener, ports):
+    keys: list[bytes] = []
+
+    def commit(key: bytes, batch: LogBatch) -> Receipt:
+        keys.append(key)
+        return store(batch)
+
+    urls = ("syslog+udp://127.0.0.1:0",)
+    with listening(*urls, commit_of=lambda _: commit, admit=lambda *_: store) as (listener, ports):
         udp(ports["syslog+udp"], b"<13>one", b"<13>two")
-        until(lambda: listener.counts["received"] == 2)
+        until(lambda: len(keys) >= 3)
         store.refusing = None
         until(lambda: len(store.texts) == 2)
     assert listener.counts["lost"] == 0
+    assert len(keys) > len(set(keys)) == len(store.batches), "a batch keeps its key"
 
 
 def test_what_is_refused_for_good_is_counted(
@@ -123,7 +136,7 @@ def test_a_slow_store_holds_senders_back(until: Callable[..., None], monkeypatch
     monkeypatch.setattr(feeds, "WAITING", 100)
     store = Held()
     urls = ("syslog+tcp://127.0.0.1:0", "syslog+udp://127.0.0.1:0?source=other")
-    with listening(*urls, store_of=lambda endpoint: store, admit=lambda *_: store) as (listener, ports):
+    with listening(*urls, commit_of=lambda endpoint: keyed(store), admit=lambda *_: store) as (listener, ports):
         lines = 20_000
         with socket.create_connection(("127.0.0.1", ports["syslog+tcp"])) as stream:
             data = memoryview(b"".join(b"<13>line %06d%s\n" % (number, b"." * 1000) for number in range(lines)))
@@ -206,9 +219,8 @@ def test_a_store_that_breaks_ends_the_listener(until: Callable[..., None]) -> No
     def broken(batch: LogBatch) -> Receipt:
         raise ZeroDivisionError
 
-    ended = threading.Event()
-    with listening("syslog+udp://127.0.0.1:0", store_of=lambda _: broken, admit=lambda *_: broken) as (listener, ports):
-        listener._threads.submit(ended.set)
+    urls = ("syslog+udp://127.0.0.1:0",)
+    with listening(*urls, commit_of=lambda _: keyed(broken), admit=lambda *_: broken) as (listener, ports):
         udp(ports["syslog+udp"], b"<13>one")
         until(lambda: listener._threads._shutdown)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from duolog.plugins import guard, registry
-from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply, Store
+from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply
 
 if TYPE_CHECKING:
     from logs.endpoints import Endpoint
+    from logs.feeds import Commit
     from logs.listen import Listener
     from logs.otlp_grpc import Admit
 
@@ -73,7 +74,7 @@ class Sender:
 
 @contextmanager
 def listening(
-    *urls: str, store_of: Callable[[Endpoint], Store], admit: Admit, max_line: int = 1 << 20
+    *urls: str, commit_of: Callable[[Endpoint], Commit], admit: Admit, max_line: int = 1 << 20
 ) -> Iterator[tuple[Listener, dict[str, int]]]:
     """Listen in a thread; yields the listener, and the ports by kind of endpoint."""
     from logs.endpoints import parse
@@ -99,7 +100,7 @@ def listening(
 
     loop: asyncio.AbstractEventLoop | None = None
     stop: asyncio.Event | None = None
-    listener = Listener([parse(url) for url in urls], store_of=store_of, admit=admit, max_line=max_line)
+    listener = Listener([parse(url) for url in urls], commit_of=commit_of, admit=admit, max_line=max_line)
     thread = threading.Thread(target=work)
     thread.start()
     assert ready.wait(20)

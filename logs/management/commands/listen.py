@@ -10,12 +10,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, connection
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from duolog.plugins.types import Store
+from duolog.plugins.types import Refused, Store
 from logs import receive
 from logs.endpoints import BadEndpoint, Endpoint, parse
+from logs.feeds import Commit
 from logs.listen import Listener
 from workers.console import DuologCommand
 
@@ -39,12 +41,12 @@ class Command(DuologCommand):
             endpoints = [parse(each) for each in url or settings.LISTEN]
         except BadEndpoint as error:
             raise CommandError(str(error)) from error
-        stores: dict[Endpoint, Store] = {}
+        commits: dict[Endpoint, Commit] = {}
         for endpoint in endpoints:
             if endpoint.protocol != "otlp":
                 sender = receive.Sender(project, receive.source(project, endpoint.source), 0, 0)
-                stores[endpoint] = partial(receive.store, sender, endpoint.protocol, OVERLOADED, None)
-        listener = Listener(endpoints, store_of=stores.__getitem__, admit=admit, max_line=settings.MAX_LINE_BYTES)
+                commits[endpoint] = partial(receive.store, sender, endpoint.protocol, OVERLOADED)
+        listener = Listener(endpoints, commit_of=commits.__getitem__, admit=admit, max_line=settings.MAX_LINE_BYTES)
         try:
             asyncio.run(self._listen(listener))
         except OSError as error:
@@ -63,5 +65,9 @@ class Command(DuologCommand):
 
 def admit(about: Mapping[str, str], request: bytes) -> Store:
     """Return the store of a gRPC call by the token in its metadata; raises Refused."""
-    sender = receive.authenticate(dict(about))
+    try:
+        sender = receive.authenticate(dict(about))
+    except DatabaseError as error:
+        connection.close()
+        raise Refused(503, gettext("nothing can be stored at the moment"), retry_after=receive.WAIT) from error
     return partial(receive.store, sender, "otlp", OVERLOADED, request)
