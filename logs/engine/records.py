@@ -6,7 +6,7 @@ records of a source have the same few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,7 @@ ALIASES = {
 OWN = "record."
 """Stands before a line's attribute whose name one of `Shared` has already."""
 encode = msgspec.json.encode
+encode_lines = msgspec.json.Encoder().encode_lines
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,52 @@ class Lines:
         except (ValueError, TypeError, RecursionError) as error:
             self.refuse(Reason("a value cannot be read: %(error)s", error=str(error)), _shown(record))
         return None
+
+    def add_all(self, records: Sequence[Any]) -> None:
+        """Take many records, as `add` would take each: those of one shape, the usual case, column by column."""
+        if not self._add_columns(records):
+            for record in records:
+                self.add(record)
+
+    def _add_columns(self, records: Sequence[Any]) -> bool:
+        """Take records that have the same names and, but for the time, texts only; tell whether these are such."""
+        if set(map(type, records)) != {dict} or len(shapes := set(map(tuple, records))) > 1:
+            return False
+        shape = shapes.pop()
+        plan = self._plans.get(shape) or self._learn(shape)
+        columns = dict(zip(shape, zip(*map(dict.values, records), strict=True), strict=True))
+        stamps = columns.pop(plan.time) if plan.time else ()
+        moments = times.unix_all(stamps) if plan.time else [None] * len(records)
+        texts = columns.pop(plan.message, None) if plan.message else None
+        if texts is None or plan.services or (plan.time and None in moments):
+            return False
+        if any(set(map(type, column)) != STRINGS for column in (texts, *columns.values())):
+            return False
+        for name in plan.ignored:
+            del columns[name]
+        said = columns.pop(plan.level) if plan.level else None
+        known = {level: level_of(level) for level in set(said or ())}
+        levels = [""] * len(records) if said is None else [known[level] for level in said]
+        if said is not None and "" in levels:
+            return False
+        services = list(columns.pop(plan.service)) if plan.service else [""] * len(records)
+        for old, new in plan.renamed:
+            columns[new] = columns.pop(old)
+        attributes = [""] * len(records)
+        if columns:
+            try:
+                rows = encode_lines(
+                    [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+                )
+            except UnicodeEncodeError:
+                return False
+            attributes = rows.decode()[:-1].split("\n")
+        self.batch.texts += [text.rstrip("\r\n") if text[-1:] == "\n" else text for text in texts]
+        self.batch.times += moments
+        self.batch.services += services
+        self.batch.levels += levels
+        self.batch.attributes += attributes
+        return True
 
     def _add(self, record: dict[str, Any], at: object, service: str) -> None:
         batch = self.batch

@@ -64,6 +64,17 @@ def unix(value: object) -> float | None:
     return kept(value / (1e3 if value < 1e14 else 1e6 if value < 1e17 else 1e9))
 
 
+def unix_all(values: Sequence[object]) -> list[float | None]:
+    """Return what `unix` says of each value; texts in ISO 8601 with a zone, the usual case, are read in C."""
+    try:
+        moments = list(map(datetime.fromisoformat, values))  # type: ignore[arg-type]  # a TypeError says so
+    except (TypeError, ValueError):
+        return list(map(unix, values))
+    if None in [moment.tzinfo for moment in moments] or any(value[4:5] != "-" for value in values):  # type: ignore[index]
+        return list(map(unix, values))
+    return [kept(moment.timestamp()) for moment in moments]
+
+
 def kept(seconds: float) -> float | None:
     """Return a moment that can be stored: after the year 1970 began and before 9999 ends."""
     return float(seconds) if 0 < seconds < YEAR_10000 else None
