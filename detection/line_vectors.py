@@ -66,3 +66,9 @@ def store(encoder: str) -> VectorStore:
     for name in ("dim", "digest"):  # here is where an encoder finds out that its model is not to be had
         guard.attribute(plugin, name)
     return VectorStore(cast(Encoder, plugin), Table())
+
+
+@lru_cache(maxsize=2)
+def ready(encoder: str) -> None:
+    """Load an encoder's weights now, and not when the first line comes that no table knows: that may be an alarm."""
+    guard.call(store(encoder).encoder, "encode", ["ready"])

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from django.db import connection
 from django.db.models import F
 
-from detection import scan, shadow, versions
+from detection import line_vectors, scan, shadow, versions
 from detection.models import ModelVersion, NewScore, Scan, Score
 from detection.scan import Findings
 from detection.versions import VersionError
@@ -81,6 +81,7 @@ def _model(source: Source) -> ModelVersion | None:
     try:
         version = versions.resolve(project=project, ref=source.model)
         versions.load(version)
+        line_vectors.ready(version.encoder)
     except VersionError as error:
         if source.model:
             logger.warning("source=%s: %s", source, error)

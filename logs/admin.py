@@ -20,6 +20,9 @@ from duolog.pages import ProjectAdmin, column
 from logs import browse, charts, gaps, labels, statistics
 from logs.browse import download
 from logs.models import Dataset, Project, Sequence
+from logs.templates_admin import TemplateAdmin
+
+__all__ = ["DatasetAdmin", "ProjectsAdmin", "TemplateAdmin"]  # Django looks here for pages
 
 QUARANTINE = 50
 KEY_DIGITS = 19

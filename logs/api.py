@@ -23,7 +23,7 @@ from rest_framework.routers import BaseRouter
 from duolog import access
 from duolog.api import NestedViewSet, Problem, ProjectViewSet, Unprocessable
 from duolog.models import Role
-from logs import browse, labels, statistics, transfer
+from logs import browse, labels, statistics, templates_api, transfer
 from logs.models import Dataset, Gap, Project, QuarantinedRow, Sequence, Split
 from workers.api import RunSerializer
 
@@ -301,3 +301,4 @@ def register(router: BaseRouter) -> None:
     router.register("datasets/<int:dataset>/splits", SplitViewSet)
     router.register("datasets/<int:dataset>/gaps", GapViewSet)
     router.register("datasets/<int:dataset>/quarantine", QuarantineViewSet)
+    templates_api.register(router)

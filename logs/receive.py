@@ -10,9 +10,8 @@ import base64
 import binascii
 import logging
 import time
-from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -28,7 +27,7 @@ from duolog.plugins import guard, registry
 from duolog.plugins.points import Receiver
 from duolog.plugins.registry import PluginError
 from duolog.plugins.types import LogBatch, Receipt, Received, Refused, Reply
-from logs import datasets, storage
+from logs import datasets, redaction, storage, templates
 from logs.engine.chunks import Lines
 from logs.engine.unpack import unpack
 from logs.models import PendingChunk, Source
@@ -74,18 +73,25 @@ def receive(request: HttpRequest, receiver: str, path: str, project: str = "") -
         received = Received(received.method, path, received.content_type, received.query, headers, body)
         reply = guard.call(plugin, "handle", received, partial(store, sender, receiver, plugin.overloaded, body))
     except Refused as refused:
-        reply = plugin.refuse(received, refused)
-        if refused.retry_after:
-            reply = Reply(
-                reply.status, reply.body, reply.content_type, {**reply.headers, "Retry-After": str(refused.retry_after)}
-            )
-    except PluginError as error:
+        reply = _with_headers(plugin.refuse(received, refused), refused)
+    except (PluginError, DatabaseError):
         logger.exception("receiver=%s", receiver)
-        reply = plugin.refuse(received, Refused(503, str(error), retry_after=WAIT))
+        connection.close()
+        broken = Refused(503, gettext("nothing can be stored at the moment"), retry_after=WAIT)
+        reply = _with_headers(plugin.refuse(received, broken), broken)
     response = HttpResponse(reply.body, status=reply.status, content_type=reply.content_type or None)
     for name, value in reply.headers.items():
         response[name] = value
     return response
+
+
+def _with_headers(reply: Reply, refused: Refused) -> Reply:
+    headers = {**reply.headers}
+    if refused.status == 401:
+        headers.setdefault("WWW-Authenticate", 'Basic realm="duolog"')  # some clients send no password unasked
+    if refused.retry_after:
+        headers["Retry-After"] = str(refused.retry_after)
+    return replace(reply, headers=headers)
 
 
 def _receiver(name: str) -> Receiver:
@@ -147,7 +153,8 @@ def source(project: str, name: str) -> Source:
     """Return a source of a project, made with a dataset of its name where it is not there yet."""
     with transaction.atomic():
         dataset = datasets.get_or_create(project=project, name=dataset_name(name))
-        return Source.objects.get_or_create(project=dataset.project, name=name, defaults={"dataset": dataset})[0]
+        found = Source.objects.select_related("project")
+        return found.get_or_create(project=dataset.project, name=name, defaults={"dataset": dataset})[0]
 
 
 def dataset_name(source: str) -> str:
@@ -176,21 +183,7 @@ def store(sender: Sender, receiver: str, overloaded: int, body: bytes | None, ba
     """
     try:
         _admit(sender, len(batch.texts), overloaded)
-        now = time.time()
-        timeless = not any(batch.times)
-        lines = Lines(
-            batch.texts,
-            [now if each is None else each for each in batch.times],
-            batch.services,
-            batch.levels,
-            batch.attributes,
-            [0] * len(batch.texts),
-        )
-        digest = blake2b(body, digest_size=16).digest() if body is not None else None
-        receipt = storage.store(
-            sender.source, lines, batch.rejected, receiver=receiver, redacted=Counter(), digest=digest,
-            timeless=timeless,
-        )  # fmt: skip
+        receipt = _commit(sender.source, receiver, body, batch)
     except DatabaseError as error:
         logger.warning("receiver=%s: %s", receiver, error)
         connection.close()
@@ -198,6 +191,26 @@ def store(sender: Sender, receiver: str, overloaded: int, body: bytes | None, ba
     if not receipt.duplicate and receipt.lines:
         streams.ring("sequence", sender.source.pk)
     return receipt
+
+
+def _commit(source: Source, receiver: str, body: bytes | None, batch: LogBatch) -> Receipt:
+    project = source.project
+    texts, attributes, rejected, counts = redaction.redact(project, batch.texts, batch.attributes, batch.rejected)
+    now = time.time()
+    times = [now if each is None else each for each in batch.times]
+    # Outside the transaction: no other process must wait for its end, or meet a table that is half made.
+    storage.ensure_part(storage.last_day(source))
+    with transaction.atomic():
+        numbers = templates.match(project.pk, texts) if texts else []
+        return storage.store(
+            source,
+            Lines(texts, times, batch.services, batch.levels, attributes, numbers),
+            rejected,
+            receiver=receiver,
+            redacted=counts,
+            digest=blake2b(body, digest_size=16).digest() if body is not None else None,
+            timeless=not any(batch.times),
+        )
 
 
 def _admit(sender: Sender, lines: int, overloaded: int) -> None:

@@ -110,9 +110,13 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _partitions() -> None:
-    """Forget which tables for lines there are: those that a test made went with its transaction."""
+def _forgotten() -> None:
+    """Forget what processes keep in mind of tables: what a test wrote went with its transaction."""
     if storage := sys.modules.get("logs.storage"):
         storage._parts.clear()
     if receive := sys.modules.get("logs.receive"):
         receive._senders.clear()
+    if redaction := sys.modules.get("logs.redaction"):
+        redaction._redactors.clear()
+    if templates := sys.modules.get("logs.templates"):
+        templates.forget()

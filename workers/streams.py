@@ -43,7 +43,7 @@ _bell: redis.Redis | None = None
 def stage(
     name: str, *, due: Callable[[], Iterable[int]], after: str = ""
 ) -> Callable[[Callable[[int], bool]], Callable[[int], bool]]:
-    """Register a step; it is rung for a source whenever a step of `after` is done for it."""
+    """Register a step; it is taken for a source whenever a step of `after` was."""
 
     def register(step: Callable[[int], bool]) -> Callable[[int], bool]:
         STAGES[name] = Stage(step, due, after)
@@ -65,19 +65,24 @@ def ring(name: str, source: int) -> None:
 
 
 def run(name: str, source: int) -> None:
-    """Do what is due of a stage for a source, part by part, and ring for the next ones after each."""
+    """Do what is due of a stage for a source, part by part, and what follows from it after each part."""
     try:
         # Before the look, not after it: what is committed from here on is announced anew.
         _doorbell().delete(_key(name, source))
     except redis.RedisError as error:
         logger.warning("stage=%s source=%d: %s", name, source, error)
-    followers = [each for each, stage in STAGES.items() if stage.after == name]
+    _work(name, source)
+
+
+def _work(name: str, source: int) -> None:
     more = True
     while more:
         with transaction.atomic():
             more = STAGES[name].step(source)
-        for follower in followers:
-            ring(follower, source)
+        # Here and not by a message each: a worker that is busy looks for messages only now and then.
+        for follower, stage in STAGES.items():
+            if stage.after == name:
+                _work(follower, source)
 
 
 def ring_due() -> int:

@@ -84,3 +84,22 @@ class Translator:
             return line.decode(CODECS[self.encoding]).encode()
         except UnicodeDecodeError:
             return line
+
+
+def text(raw: bytes) -> str:
+    """Return one message as text: UTF-8 or, where it is none, GB18030 or Latin-1 if it looks like that.
+
+    A character that was cut off at the end becomes U+FFFD. Bytes that are nothing of all this become halves of
+    surrogate pairs, by which `sanity` knows them.
+    """
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        if error.end == len(raw) and error.reason == "unexpected end of data":
+            return raw[: error.start].decode() + "\N{REPLACEMENT CHARACTER}"
+    for encoding in (CODECS.get(judge(raw), "gb18030"), "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("utf-8", "surrogateescape")

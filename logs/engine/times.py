@@ -18,6 +18,7 @@ KINDS = (
     (r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}", "%Y %b %d %H:%M:%S"),  # syslog: without a year
     (r"^[0-9]{6} [0-9]{6}\b", "%y%m%d %H%M%S"),  # HDFS
 )
+YEAR_10000 = 253_402_300_800
 HEAD = 120
 """Characters within which a time must stand."""
 AFTER = r"(?:[.,]([0-9]{1,9}))?(?: ?(Z|UTC|GMT|[-+][0-9]{2}:?[0-9]{2}))?"
@@ -37,6 +38,34 @@ def parse(lines: Sequence[str], now: datetime | None = None) -> list[float | Non
             break
         found = found.zip_with(~missing, _read(head, pattern, form, now))
     return found.to_list()
+
+
+def unix(value: object) -> float | None:
+    """Return a moment as Unix seconds: a number, digits, or ISO 8601; None for all else (`parse` knows more forms).
+
+    The unit of a number follows from its size: seconds until the year 5138, then milli-, micro- and nanoseconds.
+    """
+    if isinstance(value, str):
+        try:
+            if value[4:5] == "-":
+                moment = datetime.fromisoformat(value)
+                return kept((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+            value = float(value)
+        except (ValueError, OverflowError):
+            return None
+    elif value.__class__ is not int and value.__class__ is not float:
+        return None
+    assert isinstance(value, int | float)  # noqa: S101 - for mypy
+    if value < 1e11:
+        return kept(value)
+    if not value < 1e20:  # not a number, or one that would overflow
+        return None
+    return kept(value / (1e3 if value < 1e14 else 1e6 if value < 1e17 else 1e9))
+
+
+def kept(seconds: float) -> float | None:
+    """Return a moment that can be stored: after the year 1970 began and before 9999 ends."""
+    return float(seconds) if 0 < seconds < YEAR_10000 else None
 
 
 def _read(head: pl.Series, pattern: str, form: str, now: datetime) -> pl.Series:

@@ -158,6 +158,10 @@ class Migration(migrations.Migration):
             model_name='opensequence',
             index=models.Index(fields=['source', 'idle_at'], name='open_idle'),
         ),
+        migrations.AddIndex(
+            model_name='opensequence',
+            index=models.Index(fields=['source', 'close'], name='open_close'),
+        ),
         migrations.RunSQL(CHUNKS, "DROP TABLE logs_chunk"),
         migrations.RunSQL(QUEUES, migrations.RunSQL.noop),
     ]

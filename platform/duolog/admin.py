@@ -130,6 +130,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item(_("Sources"), "sensors", "logs_source_changelist"),
                 item(_("Datasets"), "database", "logs_dataset_changelist"),
+                item(_("Templates"), "format_quote", "logs_template_changelist"),
                 item(_("Model versions"), "model_training", "detection_modelversion_changelist"),
                 item(_("Scans"), "search_insights", "detection_scan_changelist"),
             ],

@@ -10,7 +10,7 @@ from types import FrameType
 # Commands that need no database; all others hold the embedded services while they run.
 OFFLINE = frozenset({"help", "version", "--help", "--version", "-h", "makemigrations", "collectstatic"})
 # What these log is read from files; a person at the terminal reads the output of all others.
-SERVERS = frozenset({"serve", "demo", "sweep"})
+SERVERS = frozenset({"serve", "demo", "sweep", "listen", "tail"})
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -105,6 +105,14 @@ RETRY_SECONDS = env_number("DUOLOG_RETRY_SECONDS", 24 * 3600, least=1)
 LINE_DAYS = int(env_number("DUOLOG_LINE_DAYS", 30, least=1))
 # What a token may send if it does not say; 0: as much as it likes.
 TOKEN_LINES_PER_SECOND = int(env_number("DUOLOG_TOKEN_LINES_PER_SECOND", 0))
+# Where `duolog listen` listens.
+LISTEN = env_list(
+    "DUOLOG_LISTEN",
+    "syslog+udp://127.0.0.1:5514, syslog+tcp://127.0.0.1:5514, gelf+udp://127.0.0.1:12201, gelf+tcp://127.0.0.1:12201, "
+    "otlp+grpc://127.0.0.1:4317",
+)
+# Templates of a project; lines that would need one more share a template that says nothing.
+MAX_TEMPLATES = int(env_number("DUOLOG_MAX_TEMPLATES", 10_000, least=1))
 VECTOR_CACHE_ROWS = int(env_number("DUOLOG_VECTOR_CACHE_ROWS", 200_000, least=1000))
 
 # --- models -----------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def _commands(port: int) -> dict[str, list[str]]:
     return {
         "web": [
             *python, "granian", "--interface", "wsgi", "--host", settings.WEB_HOST, "--port", str(port),
-            "--workers", "1", "--blocking-threads", "4", "--access-log", "--respawn-failed-workers",
+            "--workers", "2", "--blocking-threads", "4", "--access-log", "--respawn-failed-workers",
             "duolog.wsgi:application",
         ],
         **{f"worker-{q}": [*worker, "-Q", q, "-n", f"{q}@%h-{port}", *per_queue[q]] for q in QUEUES},

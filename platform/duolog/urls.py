@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 from django.urls import URLPattern, include, path, re_path
-from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
@@ -25,6 +26,13 @@ from duolog.start import start
 from logs.receive import receive
 
 
+def front(request: HttpRequest) -> HttpResponseBase:
+    """Show people the console; a client of Elasticsearch looks here whom it talks to."""
+    if "text/html" in request.headers.get("Accept", "text/html"):
+        return redirect("admin:index")
+    return receive(request, "elastic", "")
+
+
 def receivers() -> list[URLPattern]:
     """Return the paths of all protocols by which shippers send, each with and without a prefix of its project."""
     return [
@@ -39,8 +47,8 @@ for module in (workers.api, logs.api, logs.sources_api, logs.rejected_api, detec
     module.register(router)
 
 urlpatterns = [
+    path("", front),
     *receivers(),
-    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
     path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),

@@ -12,8 +12,9 @@ from workers.models import Line, Run
 
 LISTS = [
     "", "analysis/finding/", "workers/run/", "logs/source/", "logs/dataset/", "detection/modelversion/",
-    "detection/scan/", "workers/worker/", "workers/worker/plugins/", "logs/project/", "duolog/apitoken/",
-    "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
+    "detection/scan/", "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/",
+    "duolog/apitoken/", "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/",
+    "duolog/membership/add/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
     "start/measure-gap/", "start/source/",
     "start/choose-threshold/", "detection/modelversion/compare/",
@@ -31,6 +32,7 @@ def pages(tenant: Any) -> list[str]:
         "analysis/finding": tenant.finding, "workers/run": tenant.run, "logs/dataset": tenant.dataset,
         "detection/modelversion": tenant.version, "detection/scan": tenant.scan, "logs/project": tenant.project,
         "logs/source": tenant.source,
+        "logs/template": tenant.template,
     }  # fmt: skip
     return [f"{name}/{row.pk}/change/" for name, row in rows.items()]
 

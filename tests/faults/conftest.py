@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -47,6 +48,7 @@ class Stack:
     def __init__(self, home: Path, until: Callable[..., None]) -> None:
         self.home, self.services, self.until = home, Services(home), until
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.web: Callable[[], None] = lambda: None
 
     def worker(self, name: str, queue: str = "cpu", **environment: str) -> None:
         """Start a worker with one pool process and wait until it is listed."""
@@ -112,18 +114,24 @@ class Stack:
         connection.close()  # ours was cut off, too
 
 
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A folder for a stack of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="duolog-faults-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")  # after this module the process looks at the common test database again
-def _stack(until: Callable[..., None], django_db_blocker: Any) -> Iterator[Stack]:
+def _stack(home: Path, until: Callable[..., None], django_db_blocker: Any) -> Iterator[Stack]:
     from django.core.management import call_command
     from django.db import connection, connections
 
     from workers.celery import app
 
-    home = Path(tempfile.mkdtemp(prefix="duolog-faults-"))
-    home.chmod(0o755)
     stack = Stack(home, until)
     with ExitStack() as undo, stack.services.hold(), django_db_blocker.unblock():
-        undo.callback(shutil.rmtree, home, ignore_errors=True)
         # The ORM of this process looks at that stack, too, until these tests are over.
         database, broker = connections.databases["default"], app.conf.broker_url
         before = dict(database)
@@ -174,3 +182,27 @@ def succeeded(until: Callable[..., None]) -> Callable[..., Run]:
         return run
 
     return check
+
+
+@pytest.fixture
+def web(_stack: Stack, until: Callable[..., None]) -> Iterator[int]:
+    """A port on which the stack's web server answers, with a worker for streams behind it."""
+    _stack.ensure()
+    from duolog.stack import _commands, free_port
+
+    port = free_port(19000)
+    _stack.web = lambda: _stack._start("web", *_commands(port)["web"][2:])
+    _stack.web()
+    _stack.worker("stream", "stream")
+
+    def answers() -> bool:
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        return False
+
+    until(answers, seconds=30)
+    yield port
+    for name in ("web", "stream"):
+        if name in _stack.processes:
+            _stack.kill(name)

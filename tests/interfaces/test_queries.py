@@ -12,7 +12,7 @@ from detection.models import ModelVersion, Score
 from duolog.plugins.types import BadRecord
 from logs import storage
 from logs.engine.chunks import Lines
-from logs.models import Dataset, Sequence, Source
+from logs.models import Dataset, Sequence, Source, Template
 from workers.models import Run
 
 
@@ -32,6 +32,12 @@ def many(ours):
             for number in range(2, 32)
         ]
     )
+    Template.objects.bulk_create(
+        [
+            Template(project=ours.project, number=number, pattern="x <*>", changed_at=ours.run.created_at)
+            for number in range(30, 60)
+        ]
+    )
     sequences = Sequence.objects.bulk_create(
         [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(30)]
     )
@@ -44,7 +50,7 @@ def many(ours):
     return ours
 
 
-@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "sources"])
+@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "sources", "templates"])
 def test_api_lists(api, many, name, django_assert_max_num_queries):
     client = api("viewer")
     with django_assert_max_num_queries(3):
@@ -67,7 +73,15 @@ def test_api_lists_below_a_source(api, many, name, django_assert_max_num_queries
 
 @pytest.mark.parametrize(
     "name",
-    ["workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding", "logs/source"],
+    [
+        "workers/run",
+        "logs/dataset",
+        "detection/modelversion",
+        "detection/scan",
+        "analysis/finding",
+        "logs/source",
+        "logs/template",
+    ],
 )
 def test_console_lists(browser, many, name, django_assert_max_num_queries):
     client = browser("root")

@@ -18,10 +18,11 @@ LISTS = [
     "scans",
     "findings",
     "sources",
+    "templates",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
-    "logs/source",
+    "logs/source", "logs/template",
 ]  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def details(tenant):
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
+        f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
     ]  # fmt: skip
 
 
@@ -65,12 +67,17 @@ def writes(tenant):
         ("delete", f"sources/{tenant.source.pk}/rejected-records/{record(tenant)}", {}),
         ("post", f"sources/{tenant.source.pk}/tokens", {"name": "stolen"}),
         ("delete", f"sources/{tenant.source.pk}/tokens/{ApiToken.objects.get(project=tenant.project.slug).pk}", {}),
+        ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
+        ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
     ]
 
 
 def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
-    return [tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source]
+    return [
+        tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source,
+        tenant.template,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LISTS)

@@ -15,7 +15,7 @@ from duolog import access
 from duolog.plugins.types import BadRecord
 from logs import storage
 from logs.engine.chunks import Lines
-from logs.models import Dataset, Label, PendingChunk, Project, QuarantinedRow, Sequence, Source, Split
+from logs.models import Dataset, Label, PendingChunk, Project, QuarantinedRow, Sequence, Source, Split, Template
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
@@ -56,6 +56,7 @@ class Tenant:
     scan: Scan
     finding: Finding
     source: Source
+    template: Template
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -125,4 +126,9 @@ def make_tenant(slug: str) -> Tenant:
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
     finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
-    return Tenant(project, dataset, sequences, run, version, scan, finding, make_source(project, dataset))
+    template = Template.objects.create(
+        project=project, number=7, pattern=f"{slug} row <*> {EVIL}", examples=[f"{slug} row <*> {EVIL}"],
+        changed_at=run.created_at,
+    )  # fmt: skip
+    source = make_source(project, dataset)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, source, template)

@@ -6,19 +6,31 @@ process, so that it does not also cost the time of those that follow.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from duolog.plugins import registry
-from duolog.plugins.points import Detector, Encoder, Format, Generator, Plugin
+from duolog.plugins.points import Detector, Encoder, Format, Generator, Plugin, Receiver
 from duolog.plugins.registry import PluginError, PluginUnavailable
-from duolog.plugins.types import BadRecord, Context, LineVectors, LogSequence
+from duolog.plugins.types import (
+    BadRecord,
+    Context,
+    LineVectors,
+    LogBatch,
+    LogSequence,
+    Receipt,
+    Refused,
+    Reply,
+    Store,
+)  # fmt: skip
 
 __all__ = ["PluginError", "PluginUnavailable", "attribute", "call", "let_pass", "score", "seconds"]
 
@@ -29,7 +41,7 @@ seconds: defaultdict[str, float] = defaultdict(float)
 """Time spent in this process by plugin and method, as in "neighbours.score"."""
 
 _failures: Counter[str] = Counter()
-_passes: list[type[BaseException]] = [KeyboardInterrupt]
+_passes: list[type[BaseException]] = [KeyboardInterrupt, Refused]
 
 
 def let_pass(*errors: type[BaseException]) -> None:
@@ -44,6 +56,8 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
     for a plugin in quarantine.
     """
     seam = _Seam(plugin, method)
+    if isinstance(plugin, Receiver) and method == "handle":
+        args = (args[0], seam.checked(args[1]))
     result = seam.run(lambda: getattr(plugin, method)(*args))
     match plugin, method:
         case Detector(), "score":
@@ -52,6 +66,8 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
             return seam.check(_threshold, result)
         case Encoder(), "encode":
             return seam.check(_vectors, result, len(args[0]), plugin.dim)
+        case Receiver(), "handle" | "refuse":
+            return seam.check(_reply, result)
         case Format(), "sniff":
             return seam.check(_share, result)
         case Format(), "read":
@@ -77,7 +93,9 @@ def score(
 
 
 class _Seam:
-    """One call: who is called, and what to say when it fails."""
+    """One call: who is called, and what to say when it fails; `foreign` is an error of the host that crossed it."""
+
+    foreign: BaseException | None = None
 
     def __init__(self, plugin: Plugin, method: str) -> None:
         self.entry, self.method = registry.owner(plugin), method
@@ -94,6 +112,8 @@ class _Seam:
         except tuple(_passes):
             raise
         except BaseException as error:
+            if error is self.foreign:
+                raise
             raise self.failure(registry.describe(error)) from error
         finally:
             seconds[self.key] += time.perf_counter() - began
@@ -106,6 +126,26 @@ class _Seam:
             raise self.failure(str(error)) from error
         self.succeeded()
         return accepted
+
+    def checked(self, store: Store) -> Store:
+        """Return a `store` that takes well-formed batches only; its own time and errors are not the plugin's."""
+
+        def judged(batch: LogBatch) -> Receipt:
+            try:
+                _batch(batch)
+            except ValueError as error:
+                self.foreign = self.failure(str(error))
+                raise self.foreign from error
+            began = time.perf_counter()
+            try:
+                return store(batch)
+            except BaseException as error:
+                self.foreign = error
+                raise
+            finally:
+                seconds[self.key] -= time.perf_counter() - began
+
+        return judged
 
     def iterate(self, items: Any, judge: Callable[[Any], None]) -> Iterator[Any]:
         """Yield what the plugin yields, each item checked."""
@@ -178,6 +218,44 @@ def _threshold(result: Any) -> float:
     if not (isinstance(result, (int, float, np.floating)) and np.isfinite(result)):
         raise ValueError(f"expected a threshold, got {result!r}")
     return float(result)
+
+
+class _Object(msgspec.Struct):
+    """Any JSON object; nothing of it is kept."""
+
+
+_objects = msgspec.json.Decoder(list[_Object])
+
+
+def _batch(batch: Any) -> None:
+    if not isinstance(batch, LogBatch):
+        raise ValueError(f"stored {type(batch).__name__} where LogBatch is expected")
+    columns = {"texts": str, "times": float | None, "services": str, "levels": str, "attributes": str}
+    for name, kind in columns.items():
+        column = getattr(batch, name)
+        if not isinstance(column, list) or len(column) != len(batch.texts):
+            raise ValueError(f"{name} is not a list of {len(batch.texts)}, one a line")
+        # The types first: one pass in C.
+        wrong = [found for found in set(map(type, column)) if not issubclass(found, kind)]
+        if wrong:
+            raise ValueError(f"there is {wrong[0].__name__} in {name}")
+    if not all(map(math.isfinite, filter(None, batch.times))):
+        raise ValueError("there is a time that is not finite")
+    written = [one for one in batch.attributes if one]
+    try:
+        count = len(_objects.decode(f"[{','.join(written)}]".encode()))
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise ValueError(f"attributes are not JSON objects: {error}") from error
+    if count != len(written):
+        raise ValueError(f"{len(written)} attributes hold {count} JSON objects")
+    if not all(isinstance(one, BadRecord) for one in batch.rejected):
+        raise ValueError("there is something else than BadRecord in rejected")
+
+
+def _reply(result: Any) -> Reply:
+    if not isinstance(result, Reply) or not isinstance(result.body, bytes) or not 200 <= result.status <= 599:
+        raise ValueError(f"expected a Reply with a status and bytes, got {str(result)[:200]}")
+    return result
 
 
 def _record(item: Any) -> None:

@@ -100,7 +100,8 @@ class Receiver(Plugin):
 
     def refuse(self, request: Received, refused: Refused) -> Reply:
         """Return how this protocol tells that a request was refused."""
-        return Reply(refused.status, refused.reason.encode(), "text/plain; charset=utf-8")
+        headers = {"Retry-After": str(refused.retry_after)} if refused.retry_after else {}
+        return Reply(refused.status, refused.reason.encode(), "text/plain; charset=utf-8", headers)
 
 
 class Encoder(Plugin):

@@ -1,0 +1,110 @@
+"""Secrets that their key gives away: `password=…`, `"token": "…"`, `密码为…`, `the password is …`, `--password …`."""
+
+from __future__ import annotations
+
+import re
+import string
+
+from logs.engine.masking import B
+from logs.engine.secret_checks import kind_of, kind_of_key
+from logs.engine.secret_finder import CONTEXT, Finder, Match, Verdict
+
+WORDS = (
+    r"(?i-u:pass(?:word|wd|phrase|code)s?|pwd|pass|jwt|token|secret|credentials?|authorization|amz-signature"
+    r"|(?:access|secret|api|app|account|signing|encryption|master|shared|subscription|license|private)[_ .-]?key"
+    r"|(?:access|secret)[_-]?id|masterauth|session|sessid|connect[.]sid|cookie|(?:verif(?:y|ication)|sms)[_ -]?code"
+    rf"|{B}(?:sid|otp|cvv|ak|sk))"
+)
+CHINESE_WORDS = "(?:密码|口令|令牌|[密秘]钥|私钥|凭证|授权码|验证码|动态码|会话(?:ID|id|标识|号))"
+# A telling word with what follows it in the same name; what stands before it, the judge looks up.
+KEY = rf"(?:{WORDS}[0-9A-Za-z_.-]{{0,24}}(?: (?i-u:id|value|key){B})?|{CHINESE_WORDS}[值串码号]?)"
+TRIGGER = (
+    rf"{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key))?"
+    r"""(?:["'`\\&\])>”%]|\s*[:=：＝>-]|\s?(?i-u:is|was|are|has|will|set|reset|changed|updated|for|of) """
+    r"""|\s?[已被将重设修更变改为成是]"""
+    r"""|\s[A-Za-z_@#!$%*+/"'`-]*[0-9])"""
+    f"|{CHINESE_WORDS}"
+)
+
+QUOTE = r"""(?:\\*["'`]|&quot;)"""
+EQUALS = r"\s{0,4}(?:=>|:=|->|[:=：＝]|\\u003[dD]|%3[dD])\s{0,4}"
+ENGLISH = (
+    r"\s(?:(?:for|of) [^\s:]+ )?(?:(?i-u:is|was|are|has been|will be)(?: now)?"
+    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]+:)?|(?i-u:set|reset|changed|updated) to):?\s"
+)
+CHINESE = r"\s?(?:已被?|被|将|重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是][:：]?\s{0,2}"
+# {"name": "DB_PASSWORD", "value": "…"}, of Kubernetes, OTLP and HAR
+NAMED = rf"{QUOTE},\s?{QUOTE}value{QUOTE}\s?:\s?(?:\{{\s?{QUOTE}stringValue{QUOTE}\s?:\s?)?"
+LINK = rf"(?:{QUOTE}?[\])”]?(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED}|>|\s?)"
+
+# The value is read here and not by the pattern, whose automaton would double for it; each place is read but once.
+# A quoted value ends at the like of its opening quote, or with the text; inside, quotes may be escaped once more.
+GRAPH = r"!#$%*+\-./0-9:=?@A-Z^_a-z~"
+BARE = re.compile(rf"""[{GRAPH}](?:[{GRAPH}(\[{{|]|[)\]}}][0-9A-Za-z]|\\[^\s"'`nrtu\\])*+""")
+QUOTED = re.compile(
+    r"""(?P<open>")[^"\\]*+(?:\\.[^"\\]*+)*+|(?P<open1>')[^'\\]*+(?:\\.[^'\\]*+)*+|(?P<open2>`)[^`]*+"""
+    r"""|(?P<open3>[“‘「『【])[^”’」』】]*+|(?P<open4>\\")[^"\\]*+(?:\\\\(?:\\.|[^\\])[^"\\]*+)*+"""
+    r"""|(?P<open5>\\{2,7}")[^"\\]*+|(?P<open6>\\')[^'\\]*+|(?P<open7>&quot;)[^&]*+""",
+    re.DOTALL,
+)
+DIGITED = re.compile(rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+")  # with nothing between key and value, it holds a digit
+ELEMENT = re.compile(r"[^<]++(?=</)")
+
+NAME_SIGNS = string.ascii_letters + string.digits + "_.-"
+CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
+PROSE = re.compile(f"(?:{ENGLISH}|{CHINESE})$".replace("(?i-u:", "(?i:"))
+PAIR = re.compile(r"[A-Za-z_.-]+[=:][^=]")
+
+
+def judge(match: Match) -> Verdict:
+    """Judge a key that is linked to its value by a sign, by words, or by nothing."""
+    text, name, link, at = match.text, match.kept, match.text[match.value_end : match.end], match.end
+    before = match.before
+    key = before[len(before.rstrip(NAME_SIGNS)) :] + name
+    if not kind_of_key(key, listed=True):
+        return None  # but what it holds may: tokenInfo="token=…"
+    if link == ">":
+        return verdict(key, "=", ELEMENT.match(text, at)) if "<" in before else None
+    quoted = QUOTED.match(text, at)
+    if link.strip():
+        return judge_linked(key, link, quoted or BARE.match(text, at), quoted=quoted is not None)
+    if link and key.startswith("-") and not quoted:  # --password abc
+        return verdict(key, "=", BARE.match(text, at))
+    value = DIGITED.match(text, quoted.start() + opening(quoted) if quoted else at)
+    return verdict(key, " ", value) if link or quoted or not name.isascii() else None
+
+
+def judge_linked(key: str, link: str, found: re.Match[str] | None, *, quoted: bool) -> Verdict:
+    """Judge a value that a sign or words link to its key."""
+    if not found:
+        return None
+    value = found.group()
+    if quoted:
+        first = value[opening(found) :][:1]
+        if not first or (first in " ,:}])" and not CLOSED.match(link)):
+            return None  # the quote closes what stands before the key
+        return verdict(key, "=", found, listed=link.rstrip().endswith("["))
+    if link[-1].isspace() and PAIR.match(value):
+        return None
+    prose = PROSE.search(link)
+    how = ("is" if link.isascii() else "为") if prose else ":" if ":" in link else "="
+    return verdict(key, how, found, trimmed=".:" if prose else "")
+
+
+def opening(quoted: re.Match[str]) -> int:
+    """Return how long the opening quote is."""
+    return len(quoted[quoted.lastgroup or 0])
+
+
+def verdict(key: str, how: str, found: re.Match[str] | None, *, trimmed: str = "", listed: bool = False) -> Verdict:
+    """Return whether what was read is a secret, without quote and the signs that may end a sentence."""
+    if not found:
+        return None
+    start = found.start() + (opening(found) if found.lastgroup else 0)
+    value = found.string[start : found.end()].rstrip(trimmed) if trimmed else found.string[start : found.end()]
+    end = start + len(value)
+    return kind_of(key, value, how, found.string[end : end + CONTEXT], listed=listed), start, end
+
+
+KINDS = ("password", "token", "jwt", "access-key", "api-key", "private-key", "session")
+FINDERS = (Finder(KINDS, TRIGGER, rf"(?P<k>{KEY})(?P<z>{LINK})", judge),)

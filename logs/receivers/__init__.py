@@ -1,0 +1,1 @@
+"""Protocols of shippers over HTTP, a plugin each (`duolog.receivers`)."""
