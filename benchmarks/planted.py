@@ -11,13 +11,14 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from planted_templates import DECOYS, PLANTED
+from planted_decoys import DECOYS
+from planted_templates import PLANTED
 
 LETTERS, DIGITS = string.ascii_letters, string.digits
 HEX = "0123456789abcdef"
 WORDS = ("hunter", "Dragon", "sunshine", "letmein", "Winter", "admin", "shop", "qwerty", "Summer", "woaini")
 USERS = ("bob", "alice", "zhangwei", "li.si", "root", "svc_order", "王五", "u42")
-PLATES = "A12345 B9K321 C88F66 AD12345 BF06789 A1234警 B1234挂 E5678学 AC01234 D12345D".split()
+PLATES = ("A12345", "B9K321", "C88F66", "AD12345", "BF06789", "A1234警", "B1234挂", "E5678学", "AC01234", "D12345D")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Chance(random.Random):
     """Random values of every sort that the templates name."""
 
     def some(self, alphabet: str, least: int, most: int | None = None) -> str:
+        """Return random letters of an alphabet."""
         return "".join(self.choices(alphabet, k=self.randint(least, most or least)))
 
     def mixed(self, alphabet: str, least: int, most: int | None = None) -> str:
@@ -44,6 +46,7 @@ class Chance(random.Random):
         return made[:at] + self.choice(DIGITS) + made[at + 1 :]
 
     def password(self, extra: str = "") -> str:
+        """Return a password as people choose it, or as machines do."""
         word = self.choice(WORDS)
         return self.choice(
             (
@@ -57,9 +60,11 @@ class Chance(random.Random):
         )
 
     def prose(self) -> str:
+        """Return a password that a sentence may end with."""
         return self.choice((self.mixed(LETTERS + DIGITS, 8, 14), f"{self.choice(WORDS)}@{self.randint(10, 9999)}"))
 
     def token(self) -> str:
+        """Return an opaque token: hexadecimal, base64, URL-safe."""
         return self.choice(
             (
                 self.mixed(HEX, 32),
@@ -70,6 +75,7 @@ class Chance(random.Random):
         )
 
     def access_key(self) -> str:
+        """Return the id of a cloud's access key."""
         upper = string.ascii_uppercase + DIGITS
         return self.choice(
             (
@@ -82,6 +88,7 @@ class Chance(random.Random):
         )
 
     def api_key(self) -> str:
+        """Return a key with a prefix that says whose it is."""
         mixed = LETTERS + DIGITS
         return self.choice(
             (
@@ -98,20 +105,25 @@ class Chance(random.Random):
         )
 
     def jwt(self) -> str:
+        """Return a JSON web token."""
+
         def part(size: int) -> str:
             return base64.urlsafe_b64encode(self.randbytes(size)).decode().rstrip("=")
 
         return f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIx{part(self.randint(20, 60))}.{part(32)}"
 
     def cookie(self) -> str:
+        """Return the pairs of a cookie header."""
         first = f"{self.choice(('JSESSIONID', 'SESSION', 'sid', 'PHPSESSID'))}={self.mixed(HEX, 32)}"
         return "; ".join([first, f"uid={self.randint(1, 999)}", f"auth={self.token()}"][: self.randint(2, 3)])
 
     def email(self) -> str:
+        """Return an address."""
         name = self.choice(("zhang.san", "bob", "alice_w", "li-si+log", "user")) + self.some(DIGITS, 0, 4)
         return f"{name}@{self.choice(('example.com', '163.com', 'qq.com', 'mail.corp.example.cn', 'shop-x.io'))}"
 
     def id_card(self, *, good: bool = True) -> str:
+        """Return a resident's ID number, or one with a wrong check digit."""
         area = self.choice(("110101", "310115", "440305", "510104", "330106", "610113"))
         born = f"{self.randint(1950, 2010)}{self.randint(1, 12):02d}{self.randint(1, 28):02d}"
         body = area + born + self.some(DIGITS, 3)
@@ -121,8 +133,9 @@ class Chance(random.Random):
         return body + (check.lower() if self.random() < 0.2 else check)
 
     def card(self, *, good: bool = True) -> str:
+        """Return a bank card's number, or one with a wrong check digit."""
         head, size = self.choice(
-            (("622202", 19), ("621700", 19), ("62284", 19), ("6225", 16), ("4", 16), ("53", 16), ("37", 15), ("955880", 19))
+            (("622202", 19), ("621700", 19), ("6225", 16), ("4", 16), ("53", 16), ("37", 15), ("955880", 19))
         )  # fmt: skip
         body = head + self.some(DIGITS, size - 1 - len(head))
         total = sum(sum(divmod(int(d) * (2 - i % 2), 10)) for i, d in enumerate(reversed(body)))
@@ -135,17 +148,17 @@ class Chance(random.Random):
         return made
 
     def phone(self) -> str:
+        """Return a Chinese mobile's number."""
         head = self.choice(("138", "139", "150", "159", "186", "187", "177", "199", "166", "147"))
         return head + self.some(DIGITS, 8)
 
     def plate(self) -> str:
-        return self.choice("京沪粤浙苏川鲁鄂湘皖") + self.choice(("", "", "·")).join(self.split(self.choice(PLATES)))
-
-    @staticmethod
-    def split(plate: str) -> tuple[str, str]:
-        return plate[0], plate[1:]
+        """Return a licence plate."""
+        number = self.choice(PLATES)
+        return self.choice("京沪粤浙苏川鲁鄂湘皖") + number[0] + self.choice(("", "", "·")) + number[1:]
 
     def pem(self) -> str:
+        """Return the inside of a PEM block, on one line."""
         return "MIIE" + base64.b64encode(self.randbytes(self.randint(60, 300))).decode()
 
     def fill(self, template: str) -> str:
@@ -183,7 +196,9 @@ VALUES: dict[tuple[str, str], Callable[[Chance], str]] = {
     ("password", "quoted"): lambda c: c.password(QUOTED_EXTRA),
     ("password", "json"): lambda c: c.choice((c.password(QUOTED_EXTRA + "'"), c.password() + '\\"x\\\\y')),
     ("password", "escaped"): lambda c: c.password(QUOTED_EXTRA),
-    ("password", "url"): lambda c: c.choice((c.mixed(LETTERS + DIGITS, 6, 14), c.choice(WORDS) + "%40" + c.some(DIGITS, 4), c.choice(WORDS) + "!2#")),
+    ("password", "url"): lambda c: c.choice(
+        (c.mixed(LETTERS + DIGITS, 6, 14), f"{c.choice(WORDS)}%40{c.some(DIGITS, 4)}", c.choice(WORDS) + "!2#")
+    ),
     ("token", "bare"): Chance.token,
     ("token", "json"): Chance.token,
     ("jwt", "bare"): Chance.jwt,

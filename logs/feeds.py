@@ -55,7 +55,7 @@ class Feed:
         self._waiting.append((message, peer))
         self._bytes += _size(message)
         self._some.set()
-        if len(self._waiting) >= BATCH or self._bytes >= BATCH_BYTES:
+        if len(self._waiting) >= BATCH or self._bytes >= BATCH_BYTES or self.full:
             self._enough.set()
 
     def pause(self, transport: asyncio.ReadTransport) -> None:

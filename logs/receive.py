@@ -11,7 +11,7 @@ import binascii
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from hashlib import blake2b
 
@@ -97,7 +97,14 @@ def _with_headers(reply: Reply, refused: Refused) -> Reply:
 def _receiver(name: str) -> Receiver:
     """Return this process's one instance of a receiver."""
     if name not in _receivers:
-        _receivers[name] = registry.create(GROUP, name, {})  # type: ignore[assignment]
+        given = {
+            "max_line": settings.MAX_LINE_BYTES,
+            "max_unpacked": settings.INGEST_BYTES,
+            "version": settings.ELASTIC_VERSION,
+        }
+        known = {field.name for field in fields(registry.get(GROUP, name).Options)}
+        given = {option: value for option, value in given.items() if option in known}
+        _receivers[name] = registry.create(GROUP, name, given)  # type: ignore[assignment]
     return _receivers[name]
 
 

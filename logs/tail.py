@@ -133,13 +133,23 @@ class File:
 
 
 class Tail:
-    """Follows `paths`, and hands whole lines to `commit`; positions are kept in the file `state`."""
+    """Follows `paths`, and hands whole lines to `commit`; positions are kept in the file `state`.
+
+    Lines are of `service`, or of one that is called like their file; `zone` is that of times that name none.
+    """
 
     def __init__(
-        self, paths: Iterable[str], commit: Commit, state: Path, *, service: str = "", max_line: int = MAX_LINE_BYTES
+        self,
+        paths: Iterable[str],
+        commit: Commit,
+        state: Path,
+        *,
+        service: str = "",
+        zone: str = "UTC",
+        max_line: int = MAX_LINE_BYTES,
     ) -> None:
         self.paths, self.commit, self.state = list(paths), commit, state
-        self.service, self.max_line = service, max_line
+        self.service, self.zone, self.max_line = service, zone, max_line
         self.files: list[File] = []
         self._others: list[Position] = []
         self._resume()
@@ -227,7 +237,9 @@ class Tail:
                 attributes.append(f'{begin}{at}"}}')
             at += len(line) + 1
         service = self.service or Path(position.path).stem
-        batch = LogBatch(texts, list(times.parse(texts)), [service] * len(texts), levels.find(texts), attributes)
+        batch = LogBatch(
+            texts, times.parse(texts, zone=self.zone), [service] * len(texts), levels.find(texts), attributes
+        )
         return sift(batch, self.max_line)
 
     def _save(self) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
+from logs.engine import forms
 from logs.engine.templates import Miner
 from logs.models import Template
 
@@ -53,13 +54,13 @@ _lock = threading.Lock()
 def match(project: int, lines: Sequence[str]) -> list[int]:
     """Return the number of each line's template, in order; `project` is the key of one.
 
-    Call it in the transaction that stores the lines. If that is rolled back, the templates are stored by the next one
-    that needs them.
+    Call it in the transaction that stores the lines, with lines as they are stored, so redacted: a template keeps some.
+    If the transaction is rolled back, the templates are stored by the next one that needs them.
     """
-    known = _of(project)
+    known, masked = _of(project), forms.masks(lines)
     with known.lock:
         _refresh(project, known)
-        numbers = known.miner.match(lines)
+        numbers = known.miner.assign(*masked)
         records = known.miner.export(known.miner.changed)
     if records:
         _save(project, records)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from logs.engine.masking import MASK, mask
+from logs.engine.masking import MASK, PATTERN, B, mask
 from logs.engine.statement import LEVELS
 
 HEAD = 4096
@@ -24,6 +25,7 @@ WORDS, TOKENS = 64, 400
 
 M = re.escape(MASK)
 BINARY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffd]+")
+VALUE = re.compile(PATTERN.replace(B, r"\b"), re.ASCII)  # what `mask` replaces, for one line at a time
 ADDRESS = re.compile(r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+")
 HAN = r"[\u3400-\u9fff]"
 HOST = rf"(?:[\w-]|{M})+"
@@ -84,8 +86,16 @@ AFTER = (
     "|取消|绑定|解[绑锁]|认证|验证|校验|授权|购买|领取|收到|发[送起布]|上线|下线|离线|加入|签到|投诉|完成|执行|操作|尝试|连[接续]"
     "|密码|账号|权限|余额|信息|订单|的|已|在|于|被|未|不|从|对|将|向|没有|无|成功|失败|超时|正|因|通过"
 )
-NAMED = re.compile(rf"(?P<who>.*?(?:{PEOPLE}))(?P<name>{SURNAME}{HAN}{{1,2}}?)(?=(?:{AFTER})|$)")
+NAMED = re.compile(
+    rf"(?P<who>.*?(?:{PEOPLE}))(?P<name>{SURNAME}{HAN}{{1,2}}?)(?=(?:{AFTER})|$)"
+    rf"|(?P<alone>{SURNAME}{HAN}{{1,2}}?)(?=登[录陆出]|注册|下单|签到)"  # 张三登录成功
+)
 OF_PERSON = re.compile(rf"(?:{PEOPLE})$")
+NAMED_THING = re.compile(
+    rf"(?:{PEOPLE}|服务|应用|主机|节点|实例|集群|容器|模块|组件|接口|方法|数据库|表|字段|索引|队列|主题|任务|作业|线程|进程|文件"
+    "|目录|设备|插件|配置项?|参数|渠道|商品|商户|仓库|域名|网关)$"
+)
+QUOTES = {'"', "'"}
 NAME = re.compile(rf"{SURNAME}{HAN}{{1,2}}")
 DIGIT = re.compile("[0-9]")
 IDENTIFIER = re.compile(r"[._/\\$@#-]|[a-z][A-Z]")
@@ -131,47 +141,68 @@ def masks(lines: Sequence[str]) -> tuple[Sequence[str], list[str]]:
         return lines, mask(lines)
 
 
-def refine(line: str, masked: str, values: Sequence[str]) -> str:
+def refine(line: str, masked: str) -> str:
     """Return the masked line with `<*>:<*>` for an address with a port, quotes left where they stood, and no binary."""
-    parts, at = [], 0
-    for value in values:
-        place = line.index(value, at)
-        shape = f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
-        parts += [line[at:place], f"{value[0]}{MASK}{value[0]}" if value[0] in "'\"" else shape]
-        at = place + len(value)
-    parts.append(line[at:])
-    plain = [MASK if number % 2 else part for number, part in enumerate(parts)]
-    # A value may also stand inside a word that masking left alone; then nothing is known of its place.
-    return BINARY.sub(MASK, "".join(parts) if "".join(plain) == masked else masked)
+    if '"' in line or "'" in line or ADDRESS.search(line):
+        values = VALUE.findall(line)
+        parts = masked.split(MASK)
+        finer = "".join(chain.from_iterable(zip(parts, [*map(_shape, values), ""], strict=False)))
+        if len(parts) == len(values) + 1:  # no `<*>` stood in the line itself
+            masked = finer
+    return BINARY.sub(MASK, masked)
+
+
+def _shape(value: str) -> str:
+    if value[0] in "'\"":
+        return f"{value[0]}{MASK}{value[0]}"
+    return f"{MASK}:{MASK}" if ADDRESS.fullmatch(value) else MASK
+
+
+def covers(pieces: Sequence[str], text: str) -> bool:
+    """Tell whether a text is these pieces with something between each two; linear, unlike a regular expression."""
+    first, *others = pieces
+    if not others:
+        return text == first
+    *middle, last = others
+    at = len(first)
+    for piece in middle:
+        found = text.find(piece, at + 1)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return text.startswith(first) and text.endswith(last) and len(text) - len(last) > at
 
 
 def read(line: str) -> Form:
     """Return the form of a masked line."""
     for signs, pattern, by in VALUES:
-        if not signs or any(sign in line for sign in signs):
+        if not signs or signs[0] in line or signs[-1] in line:
             line = pattern.sub(by, line)
     pieces = _pieces(line)
-    structure = tuple("" if kind != "sign" else text.translate(WIDE) for kind, text, _ in pieces)
-    words, evidence, before = [], [], ""
-    for place, (kind, text, _) in enumerate(pieces):
-        if kind == "sign":
-            continue
-        owner = ("", "") if kind == "value" else _owner(pieces, structure, place)
-        if owner[1][:1] == "=" and kind == "word" and ("." in text or "/" in text):  # cmp=com.example/.Main
-            kind, text = "value", MASK
-            pieces[place] = kind, text, pieces[place][2]
-        is_key = kind != "value" and _is_key(pieces, structure, place)
-        if kind == "value" or _is_value(kind, text, owner, is_key):
+    structure = tuple([text.translate(WIDE) if kind == "sign" else "" for kind, text, _ in pieces])
+    places = [place for place, sign in enumerate(structure) if not sign]
+    level = [pieces[place][1].upper() in LEVELS for place in places]
+    words, evidence = [], []
+    for number, place in enumerate(places):
+        kind, text, spaced = pieces[place]
+        if kind != "value":
+            owner = _owner(pieces, structure, place)
+            if owner[1][:1] == "=" and kind == "word" and ("." in text or "/" in text):  # cmp=com.example/.Main
+                kind, text = "value", MASK
+                pieces[place] = kind, text, spaced
+        if kind == "value":
             words.append(MASK)
             evidence.append(AT_ONCE)
-        else:
-            words.append(text)
-            # The first word, and the logger, which stands beside the level, say what a line is about.
-            is_telling = not before or before in LEVELS or text.upper() in TELLING or _next(pieces, place) in LEVELS
-            evidence.append(NEVER if is_key or is_telling else _evidence(text, owner))
-        before = text.upper()
-    shown = tuple((" " if spaced else "") + _shown(kind, text) for kind, text, spaced in pieces)
-    return Form(structure, tuple(words), tuple(evidence), shown)
+            continue
+        is_key = _is_key(pieces, structure, place)
+        is_value = _is_value(kind, text, owner, is_key)
+        # The first word, and the logger, which stands beside the level, say what a line is about.
+        is_telling = not number or any(level[number - 1 : number + 2]) or text.upper() in TELLING
+        words.append(MASK if is_value else text)
+        evidence.append(AT_ONCE if is_value else NEVER if is_key or is_telling else _evidence(text, owner))
+    shown = [_shown(text) if kind == "value" else text for kind, text, _ in pieces]
+    spaced_out = tuple([f" {text}" if spaced else text for text, (_, _, spaced) in zip(shown, pieces, strict=True)])
+    return Form(structure, tuple(words), tuple(evidence), spaced_out)
 
 
 def _pieces(line: str) -> list[tuple[str, str, bool]]:
@@ -183,15 +214,14 @@ def _pieces(line: str) -> list[tuple[str, str, bool]]:
         kind = str(token.lastgroup)
         text, spaced = token[kind], token.start(kind) > token.start()
         if kind == "han" and (named := NAMED.match(text)):
-            pieces += [("han", named["who"], spaced), ("name", named["name"], False)]
+            if named["who"]:
+                pieces.append(("han", named["who"], spaced))
+                spaced = False
+            pieces.append(("name", named["name"] or named["alone"], spaced))
             text, spaced = text[named.end() :], False
         if text:
             pieces.append((kind, text, spaced))
     return pieces
-
-
-def _next(pieces: list[tuple[str, str, bool]], place: int) -> str:
-    return next((text.upper() for kind, text, _ in pieces[place + 1 :] if kind != "sign"), "")
 
 
 def _is_key(pieces: list[tuple[str, str, bool]], structure: tuple[str, ...], place: int) -> bool:
@@ -228,8 +258,10 @@ def _is_value(kind: str, text: str, before: tuple[str, str], is_key: bool) -> bo
 
 def _evidence(text: str, before: tuple[str, str]) -> float:
     owner, between = before
-    if between == "" and OF_PERSON.search(owner):  # 用户alice登录
-        return AT_ONCE
+    if between in QUOTES:  # 商品“苹果”
+        return SOON if text.isascii() else AT_ONCE
+    if between == "" and text.isascii() and not owner.isascii():  # 用户alice登录  服务order启动  调用redis失败
+        return AT_ONCE if NAMED_THING.search(owner) else SOON
     is_owned = between in {"=", ":"} or (between[:1] in {"=", ":"} and between[-1:] in {'"', "'"})
     if is_owned and owner.lower() in TELLERS:
         return NEVER
@@ -240,7 +272,5 @@ def _evidence(text: str, before: tuple[str, str]) -> float:
     return SOON if PERSON.fullmatch(owner) or (is_owned and between != ":") else RARELY
 
 
-def _shown(kind: str, text: str) -> str:
-    if kind != "value" or "://" in text:
-        return text
-    return STUCK.sub(MASK, SIGN.sub("", text))
+def _shown(value: str) -> str:
+    return value if value == MASK or "://" in value else STUCK.sub(MASK, SIGN.sub("", value))

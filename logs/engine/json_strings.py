@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
-SCALAR = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|-?[0-9][0-9.eE+-]*+', re.DOTALL)
+SCALAR = re.compile(r'("[^"\\]*+(?:\\.[^"\\]*+)*+")(\s*+:)?|-?[0-9][0-9.eE+-]*+', re.DOTALL)
+LISTED = re.compile(r"[\[,]\s*$")
 NAMES, VALUES = (
     ("key", "name"),
     ("value", "stringValue"),
-)  # {"name": "DB_PASSWORD", "value": "…"} of Kubernetes, OTLP, HAR
+)  # {"name": "DB_PASSWORD", "value": "…"}: Kubernetes, OTLP, HAR
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(NamedTuple):
     """A string (a key, too) or a number: where it stands, what it says, the key it stands under ("" if it is one)."""
 
     start: int
@@ -51,23 +51,19 @@ def _takes_lone_surrogates(text: str) -> bool:
 def scalars(line: str) -> Iterator[Scalar]:
     """Yield the scalars of a line that is JSON, in order."""
     key = named = ""
-    found = list(SCALAR.finditer(line))
-    for number, match in enumerate(found):
-        raw = match.group()
-        text = (json.loads(raw, strict=False) if "\\" in raw else raw[1:-1]) if raw[0] == '"' else raw
-        after = line[match.end() : found[number + 1].start()] if number + 1 < len(found) else ""
-        if raw[0] == '"' and after.lstrip().startswith(":"):
+    for match in SCALAR.finditer(line):
+        string, colon = match.groups()
+        start = match.start()
+        if string is None:
+            text, end = match.group(), match.end()
+        else:
+            text, end = (json.loads(string, strict=False) if "\\" in string else string[1:-1]), match.end(1)
+        if colon:
             key = text
-            yield Scalar(match.start(), match.end(), text, "", False)
+            yield Scalar(start, end, text, "", False)
             continue
-        under = named if key in VALUES and named else key
-        yield Scalar(
-            match.start(),
-            match.end(),
-            text,
-            under,
-            line[max(0, match.start() - 8) : match.start()].rstrip().endswith(("[", ",")),
-        )
+        under = named if named and key in VALUES else key
+        yield Scalar(start, end, text, under, LISTED.search(line[max(0, start - 8) : start]) is not None)
         if key in NAMES:
             named = text
         elif key in VALUES:
@@ -77,8 +73,8 @@ def scalars(line: str) -> Iterator[Scalar]:
 def replaced(line: str, changed: Mapping[Scalar, str]) -> str:
     """Return the line with scalars replaced by strings; everything else stays as it is, byte for byte."""
     parts, at = [], 0
-    for scalar, text in sorted(changed.items(), key=lambda each: each[0].start):
+    for scalar in sorted(changed):
         escaped = "\\u" in line[scalar.start : scalar.end]
-        parts += [line[at : scalar.start], json.dumps(text, ensure_ascii=escaped)]
+        parts += [line[at : scalar.start], json.dumps(changed[scalar], ensure_ascii=escaped)]
         at = scalar.end
     return "".join([*parts, line[at:]])

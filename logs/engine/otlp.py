@@ -18,7 +18,6 @@ from opentelemetry.proto.logs.v1 import logs_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 
 from duolog.plugins.types import LogBatch, Reason, Refused
-from logs.engine import times
 from logs.engine.levels import OTLP, level
 from logs.engine.records import ALIASES, OWN, Shared, encode, flatten, member, plain, refuse_many
 from logs.engine.sanity import MAX_LINE_BYTES, bad, sift
@@ -80,12 +79,13 @@ def from_protobuf(body: bytes, max_line: int = MAX_LINE_BYTES) -> LogBatch:
 
 def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
     parsed = Attributes(base.names)
+    parse = parsed.__getitem__
     for record in records:
         try:
             body = record.body
             # A string, whose length takes one byte: nearly all.
             text = body[2:].decode() if body[:1] == b"\x0a" and len(body) - 2 == body[1] else _body(body)
-            parts = [parsed[raw] for raw in record.attributes]
+            parts = list(map(parse, record.attributes))
         except (ValueError, message.DecodeError) as error:
             reject(batch, error, bytes(record.body))
             continue
@@ -101,7 +101,8 @@ def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
         elif not (name := level(said := _text(record.severity_text))) and said:
             parts.append(parsed.named("severity_text", said))
         batch.texts.append(text)
-        batch.times.append(times.kept((record.time_unix_nano or record.observed_time_unix_nano) / 1e9))
+        moment = record.time_unix_nano or record.observed_time_unix_nano
+        batch.times.append(moment / 1e9 if moment else None)  # 64 bits end in the year 2554
         batch.services.append(service)
         batch.levels.append(name)
         batch.attributes.append(base.join(parts))

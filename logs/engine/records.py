@@ -66,7 +66,9 @@ class _Plan:
     message: str | None
     time: str | None
     level: str | None
+    service: str | None
     services: tuple[str, ...]
+    """All of them together, where `service` is None."""
     renamed: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
 
@@ -97,7 +99,8 @@ class Lines:
 
     def _add(self, record: dict[str, Any], at: object, service: str) -> None:
         batch = self.batch
-        if not NESTED.isdisjoint(map(type, record.values())):
+        kinds = set(map(type, record.values()))  # one pass in C, and most records are flat
+        if not NESTED.isdisjoint(kinds):
             record = self._flat(record)
         plan = self._plans.get(shape := tuple(record)) or self._learn(shape)
         for name in plan.ignored:
@@ -105,7 +108,8 @@ class Lines:
         text = record.pop(plan.message) if plan.message else None
         raw = record.pop(plan.time) if plan.time else at
         moment = times.unix(raw)
-        if moment is None and raw not in (None, ""):
+        unread = moment is None and raw is not None and raw != ""
+        if unread:
             # Other forms are read all at once at the end; whatever comes of it, what was said is kept.
             record[plan.time or "time"] = raw
         name = ""
@@ -113,11 +117,13 @@ class Lines:
             name = level_of(said := record.pop(plan.level))
             if not name:
                 record[plan.level] = said
-        if plan.services:
-            service = "/".join([plain(record.pop(one)) for one in plan.services]) or service
+        if plan.service:
+            service = plain(record.pop(plan.service)) or service
+        elif plan.services:
+            service = "/".join([plain(record.pop(one)) for one in plan.services])
         for old, new in plan.renamed:
             record[new] = record.pop(old)
-        if not STRINGS.issuperset(map(type, record.values())):
+        if kinds != STRINGS or unread:
             record = {key: value if value.__class__ is str else plain(value) for key, value in record.items()}
         attributes = encode(record).decode() if record else ""
         if text is None:
@@ -128,7 +134,7 @@ class Lines:
             text = plain(text)
         elif text[-1:] == "\n":
             text = text.rstrip("\r\n")
-        if moment is None and raw not in (None, ""):
+        if unread:
             self._unread.append((len(batch.texts), str(raw)))
         batch.texts.append(text)
         batch.times.append(moment)
@@ -139,11 +145,17 @@ class Lines:
 
     def _flat(self, record: dict[str, Any]) -> dict[str, Any]:
         """Return a record with nested names joined by dots and nulls left out; a structured message becomes text."""
-        found = [name for name in self.names.message if record.get(name) is not None]
         flat: dict[str, Any] = {}
-        message = next((name for name in found if not isinstance(record[name], dict | list)), found[0] if found else "")
-        if message:
-            flat[message] = plain(record.pop(message))
+        structured = ""
+        for name in self.names.message:
+            value = record.get(name)
+            if value is not None:
+                if value.__class__ is not dict and value.__class__ is not list:
+                    break
+                structured = structured or name
+        else:
+            if structured:
+                flat[structured] = plain(record.pop(structured))
         flatten(record, flat)
         return flat
 
@@ -162,16 +174,14 @@ class Lines:
             return found
 
         message, time, level = (take(names) for names in (self.names.message, self.names.time, self.names.level))
-        if self.names.join:
-            services = tuple(name for name in self.names.service if name in left)
-        else:
-            services = tuple(filter(None, [take(self.names.service)]))
+        services = tuple(name for name in self.names.service if name in left and self.names.join)
+        service = None if self.names.join else take(self.names.service)
         renamed: dict[str, str] = {}
         for old in left:
             new = ALIASES.get(old, old)
             if old not in services and new not in left and new not in renamed.values():
                 renamed[old] = new
-        plan = _Plan(message, time, level, services, tuple(renamed.items()), ignored)
+        plan = _Plan(message, time, level, service, services, tuple(renamed.items()), ignored)
         self._plans[shape] = plan
         return plan
 
@@ -194,14 +204,16 @@ STRINGS = frozenset({str})
 def flatten(record: Mapping[Any, Any], into: dict[str, Any], prefix: str = "", depth: int = DEPTH) -> None:
     """Put the values of a record and of those within it `into` one, under their full names; nulls are left out."""
     for key, value in record.items():
+        if value is None:
+            continue
         kind = value.__class__
-        name = f"{prefix}{key}"
+        name = prefix + key if key.__class__ is str else f"{prefix}{key}"
         if kind is dict and depth:
-            flatten(value, into, f"{name}.", depth - 1)
-        elif value is not None:
-            while name in into:  # `a.b` beside a `b` within `a`
-                name += "_"
-            into[name] = encode(value).decode() if kind is list or kind is dict else value
+            flatten(value, into, name + ".", depth - 1)
+            continue
+        while name in into:  # `a.b` beside a `b` within `a`
+            name += "_"
+        into[name] = encode(value).decode() if kind is list or kind is dict else value
 
 
 def plain(value: Any) -> str:

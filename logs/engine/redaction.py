@@ -18,10 +18,11 @@ from itertools import accumulate
 
 import polars as pl
 
+from duolog.plugins.types import Reason
 from logs.engine import json_strings
 from logs.engine.secret_checks import kind_of
 from logs.engine.secret_finder import CONTEXT, Finder, Match, finder
-from logs.engine.secret_finders import GROUPS, KINDS
+from logs.engine.secret_kinds import GROUPS, KINDS
 from logs.engine.user_patterns import checked
 
 NAME = re.compile("[a-z][a-z0-9-]{0,39}")
@@ -31,7 +32,7 @@ BEFORE_NUMBER = re.compile(r'(\\*")\s*:\s*$')
 GROUPED, GROUPING = ("phone", "id-card", "bank-card", "plate"), {ord(sign): "" for sign in " -·•"}
 # The trigger of JSON whose strings say, once unescaped, what no other trigger sees in the line.
 BACKSLASH = r"^\s*[\[{](?s:.)*\\"
-ROUNDS = 10  # what is dropped may join its neighbours into something new: a bound for what is made to do so for ever
+ROUNDS = 10  # what is redacted may make its neighbours match (^x in xxxx): a bound for what would go on for long
 
 
 class Strategy(StrEnum):
@@ -50,7 +51,7 @@ class Rule:
     """A kind to redact: a built-in one (`KINDS`), or, with a pattern, a user's own.
 
     Raises:
-        ValueError: if the kind is no name or unknown, or the pattern is invalid, too large or matches nothing at all.
+        ValueError: if the kind is no name or unknown, or the strategy is, or the pattern is unfit (`checked`).
     """
 
     kind: str
@@ -59,11 +60,17 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.kind):
-            raise ValueError(f"{self.kind!r} is no name of a rule: lower-case letters, digits and hyphens, 40 at most")
+            raise ValueError(
+                Reason(
+                    "%(name)s is no name of a rule: small letters, digits and hyphens, at most 40", name=repr(self.kind)
+                )
+            )
+        if self.strategy not in tuple(Strategy):
+            raise ValueError(Reason("%(name)s is no strategy: mask, hash or drop", name=repr(self.strategy)))
         if self.pattern and self.kind in KINDS:
-            raise ValueError(f"{self.kind!r} is built in: give your own pattern another name")
+            raise ValueError(Reason("%(name)s is built in: give your own pattern another name", name=repr(self.kind)))
         if not self.pattern and self.kind not in KINDS:
-            raise ValueError(f"{self.kind!r} is not built in, so it needs a pattern; built in are {', '.join(KINDS)}")
+            raise ValueError(Reason("%(name)s is not built in, so it needs a pattern", name=repr(self.kind)))
         if self.pattern:
             checked(self.pattern)
 
@@ -82,9 +89,9 @@ class Redactor:
         """
         self.strategies = {rule.kind: rule.strategy for rule in rules}
         if len(self.strategies) < len(rules):
-            raise ValueError("two rules have the same name")
+            raise ValueError(Reason("two rules have the same name"))
         if Strategy.HASH in self.strategies.values() and not key:
-            raise ValueError("the strategy hash needs a key: without one, a phone number is found by trying all")
+            raise ValueError(Reason("hashing needs a key: without one, a phone number is found by trying them all"))
         self.key = hashlib.blake2b(key).digest()
         # Put around what a pattern matched; nobody can write it into a line, for nobody knows it.
         self.mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"

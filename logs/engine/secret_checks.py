@@ -129,7 +129,8 @@ def kind_of(key: str, value: str, link: str = "=", after: str = "", *, listed: b
     if kind == "password":
         return kind if is_password(value, link, after, digit=digit, letter=letter) else ""
     if kind == "session":  # numbers of sessions are no secret, and a handle such as 0x1f is none
-        return kind if len(value) >= 8 and digit and letter and not value.startswith("0x") else ""
+        cookies = "=" in value and "cookie" in key.lower()
+        return kind if cookies or (len(value) >= 8 and digit and letter and not value.startswith("0x")) else ""
     if OBJECT.fullmatch(value):
         return ""
     if link == "=":

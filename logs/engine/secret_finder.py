@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from logs.engine.masking import B
+
 CONTEXT = 80
+FRONT = rf"(?P<k>{B}|\\[nrt])"  # where a word begins, also behind an escaped line break
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Match:
 
 
 Verdict = tuple[str, int, int] | None
-"""A kind, and from where to where the text is secret; with the kind "", it is none, and was looked at; None: nothing."""
+"""A kind, and from where to where the text is secret; with the kind "", it is none, but was read; None: nothing."""
 
 
 @dataclass(frozen=True)

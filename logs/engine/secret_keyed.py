@@ -22,20 +22,28 @@ TRIGGER = (
     rf"{WORDS}[0-9A-Za-z_.-]*(?: (?i-u:id|value|key))?"
     r"""(?:["'`\\&\])>”%]|\s*[:=：＝>-]|\s?(?i-u:is|was|are|has|will|set|reset|changed|updated|for|of) """
     r"""|\s?[已被将重设修更变改为成是]"""
-    r"""|\s[A-Za-z_@#!$%*+/"'`-]*[0-9])"""
+    r"""|[\s\[(<][A-Za-z_@#!$%*+/"'`-]*[0-9])"""
     f"|{CHINESE_WORDS}"
 )
 
 QUOTE = r"""(?:\\*["'`]|&quot;)"""
 EQUALS = r"\s{0,4}(?:=>|:=|->|[:=：＝]|\\u003[dD]|%3[dD])\s{0,4}"
 ENGLISH = (
-    r"\s(?:(?:for|of) [^\s:]+ )?(?:(?i-u:is|was|are|has been|will be)(?: now)?"
-    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]+:)?|(?i-u:set|reset|changed|updated) to):?\s"
+    r"\s(?:(?:for|of) (?:user |account )?[^\s:]+(?::| (?i-u:is|was|=))|(?i-u:is|was|are|has been|will be)(?: now)?"
+    r"(?: (?i-u:set|reset|changed|updated) to| generated for [^\s:]+:)?"
+    r"|(?i-u:set|reset|changed|updated)(?: from(?: [^\s]+ to)?| to)):?\s"
 )
-CHINESE = r"\s?(?:已被?|被|将|重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是][:：]?\s{0,2}"
+CHINESE = (
+    r"\s?(?:(?:已经?)?[被将]?(?:重新)?(?:重置|设置|修改|设定|更新|变更|[改设])?[为成是]了?"
+    r"|[由从](?:\s?[!-~]+\s?(?:修改|变更|更新|重置|改)[为成到])?)[:：]?\s{0,2}"
+)
 # {"name": "DB_PASSWORD", "value": "…"}, of Kubernetes, OTLP and HAR
 NAMED = rf"{QUOTE},\s?{QUOTE}value{QUOTE}\s?:\s?(?:\{{\s?{QUOTE}stringValue{QUOTE}\s?:\s?)?"
-LINK = rf"(?:{QUOTE}?[\])”]?(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED}|>|\s?)"
+NOTE = r"(?:[(（][^()（）]{1,12}[)）])?"  # 密码(明文)：
+LINK = (
+    rf"(?:{QUOTE}?[\])”]?{NOTE}(?:{EQUALS}(?:\[\s?)?|{ENGLISH}|{CHINESE})|{NAMED}|{QUOTE},\s?"
+    r"|】?\s?[\[(（<]?)"
+)
 
 # The value is read here and not by the pattern, whose automaton would double for it; each place is read but once.
 # A quoted value ends at the like of its opening quote, or with the text; inside, quotes may be escaped once more.
@@ -48,7 +56,11 @@ QUOTED = re.compile(
     re.DOTALL,
 )
 DIGITED = re.compile(rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+")  # with nothing between key and value, it holds a digit
-ELEMENT = re.compile(r"[^<]++(?=</)")
+TAG_END = re.compile("[^<>]{0,200}?(?:>|&gt;)")
+ELEMENT = re.compile(r"[^<&]++(?=</|&lt;/)")
+
+# password changed from abc123 to …: the new one goes first, the old one the next time
+CHANGED = re.compile(r"(?<=from )[!-~]+(?= to)|(?<=[由从])[!-~]+?(?=\s?(?:修改|变更|更新|重置|改))")
 
 NAME_SIGNS = string.ascii_letters + string.digits + "_.-"
 CLOSED = re.compile(rf"{QUOTE}[\])]?\s*[:=,]")
@@ -63,21 +75,21 @@ def judge(match: Match) -> Verdict:
     key = before[len(before.rstrip(NAME_SIGNS)) :] + name
     if not kind_of_key(key, listed=True):
         return None  # but what it holds may: tokenInfo="token=…"
-    if link == ">":
-        return verdict(key, "=", ELEMENT.match(text, at)) if "<" in before else None
+    if before.rstrip(NAME_SIGNS + ":").endswith(("<", "&lt;")) and (tag := TAG_END.match(text, match.value_end)):
+        return verdict(key, "=", ELEMENT.match(text, tag.end()))
     quoted = QUOTED.match(text, at)
-    if link.strip():
-        return judge_linked(key, link, quoted or BARE.match(text, at), quoted=quoted is not None)
+    if link.strip(" \t[(（<】") and not link.rstrip().endswith(","):
+        if not (found := quoted or BARE.match(text, at)):
+            return verdict(key, "is", CHANGED.search(text, match.value_end, at))
+        return judge_linked(key, link, found, quoted=quoted is not None)
     if link and key.startswith("-") and not quoted:  # --password abc
         return verdict(key, "=", BARE.match(text, at))
     value = DIGITED.match(text, quoted.start() + opening(quoted) if quoted else at)
     return verdict(key, " ", value) if link or quoted or not name.isascii() else None
 
 
-def judge_linked(key: str, link: str, found: re.Match[str] | None, *, quoted: bool) -> Verdict:
+def judge_linked(key: str, link: str, found: re.Match[str], *, quoted: bool) -> Verdict:
     """Judge a value that a sign or words link to its key."""
-    if not found:
-        return None
     value = found.group()
     if quoted:
         first = value[opening(found) :][:1]

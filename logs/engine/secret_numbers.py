@@ -6,18 +6,18 @@ import re
 
 from logs.engine.masking import B
 from logs.engine.secret_checks import is_bank_card, is_id_card
-from logs.engine.secret_finder import Finder, Match, Verdict, finder
+from logs.engine.secret_finder import FRONT, Finder, Match, Verdict, finder
 
 # Coarse on purpose: each digit told from the others makes a cold automaton dearer, and every batch starts cold.
 TRIGGER = (
-    r"(?:^|[^0-9A-Za-z_.-]|\\[nrt])(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
-    r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])|\+[0-9]{2}-1"
+    r"(?:^|[^0-9A-Za-z_.-]|\\[nrt]|[A-Za-z]\.)(?:1[0-9]{10}(?:[^0-9]|$|[0-9]{6})|[2-9][0-9]{12}"
+    r"|[0-9]{3}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -]|[0-9]{6}[ -][0-9]{8}[ -][0-9])"
+    r"|\+[0-9]{2}-1"
 )
-FRONT = rf"(?:{B}|\\[nrt])"
-PHONE = rf"(?P<k>{FRONT}(?:(?:\+|00)?86[ -]?)?)(?P<v>1[3-9][0-9](?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}})){B}"
+PHONE = rf"(?P<k>(?:{B}|\\[nrt])(?:(?:\+|00)?86[ -]?)?)(?P<v>1[3-9][0-9](?:[0-9]{{8}}|[ -][0-9]{{4}}[ -][0-9]{{4}})){B}"
 MONTH_DAY = "(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 NUMBER = (
-    rf"(?P<k>{FRONT})(?P<v>[1-8][0-9]{{5}}[ -]?(?:18|19|20)[0-9]{{2}}{MONTH_DAY}[ -]?[0-9]{{3}}[0-9Xx]"
+    rf"{FRONT}(?P<v>[1-8][0-9]{{5}}[ -]?(?:18|19|20)[0-9]{{2}}{MONTH_DAY}[ -]?[0-9]{{3}}[0-9Xx]"
     r"|[2-69][0-9]{13,18}|[2-69][0-9]{3}(?:[ -][0-9]{4}){3}(?:[ -]?[0-9]{1,3})?)"
     rf"{B}"
 )
@@ -39,16 +39,20 @@ NUMBER_BEFORE = re.compile(
 UNIT_AFTER = re.compile(
     r"\s?(?:(?:bytes?|[kmgt]i?b|[nuµm]s|nanos|rows|records)(?![A-Za-z])|[次条]|字节|[毫微纳]秒)", re.IGNORECASE
 )
+GLUED_AFTER = re.compile(r"[-.]?[0-9]|-[0-9A-Za-z]")
 MOBILE = re.compile("1(?:3[0-9]|4[014-9]|5[0-35-9]|6[2567]|7[0-8]|8[0-9]|9[0-35-9])")
 
 
 def stands_alone(match: Match) -> bool:
     """Tell whether a number is no part of a longer one, of a name or of a decimal, and no size or time."""
-    if not match.kept and match.before.endswith(("-", "_", ".", "$", "#", "&")):
+    if GLUED_AFTER.match(match.after) or UNIT_AFTER.match(match.after):
         return False
-    if re.match(r"[-.]?[0-9]|-[0-9A-Za-z]", match.after) or UNIT_AFTER.match(match.after):
+    if match.kept:
+        return True
+    before = match.before[-24:]
+    if before.endswith(("-", "_", "$", "#", "&")) or (before.endswith(".") and not before[-2:-1].isalpha()):
         return False
-    return bool(match.kept) or not NUMBER_BEFORE.search(match.before[-24:])
+    return not NUMBER_BEFORE.search(before)
 
 
 def judge_number(match: Match) -> Verdict:

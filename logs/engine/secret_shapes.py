@@ -9,7 +9,7 @@ import re
 
 from logs.engine.masking import B
 from logs.engine.secret_checks import is_nothing, kind_of
-from logs.engine.secret_finder import Finder, Match, Verdict, finder
+from logs.engine.secret_finder import FRONT, Finder, Match, Verdict, finder
 from logs.engine.secret_keyed import EQUALS, QUOTE
 
 SCHEME = r"(?i-u:bearer|basic|digest|token|apikey|negotiate|aws4-hmac-sha256|hmac|oss|aws)"
@@ -87,13 +87,15 @@ PREFIXES = (
 )
 # AWS, Aliyun, Tencent Cloud, Baidu Cloud, Volcengine, JD Cloud
 ACCESS_KEY = (
-    rf"{B}(?:(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{{16}}|LTAI[0-9A-Za-z]{{12,26}}|AKID[0-9A-Za-z]{{13,40}}|ALTAK-?[0-9A-Za-z]{{18,24}}"
-    rf"|AKLT[0-9A-Za-z_-]{{16,44}}|JDC_[0-9A-Z]{{24,32}}){B}"
+    r"(?:(?:AKIA|ASIA|AROA|AIDA)[0-9A-Z]{16}|LTAI[0-9A-Za-z]{12,26}|AKID[0-9A-Za-z]{13,40}|ALTAK-?[0-9A-Za-z]{18,24}"
+    r"|AKLT[0-9A-Za-z_-]{16,44}|JDC_[0-9A-Z]{24,32})"
 )
+AFTER_ACCESS_KEY = rf"(?P<k>{B}{ACCESS_KEY}[:/,| ]\s?)(?P<v>[0-9A-Za-z/+]{{30,40}}){B}"
+ACCESS_KEYS = "AKIA|ASIA|AROA|AIDA|LTAI|AKID|ALTAK|AKLT|JDC_"
 
 
 def has_digit(match: Match) -> bool:
-    """Tell a key from words with hyphens."""
+    """Tell a key from words with hyphens, or in capitals."""
     return any(character.isdigit() for character in match.value)
 
 
@@ -106,7 +108,7 @@ SHAPES = (
     finder(
         "token",
         "(?i-u:bearer)",
-        rf"(?P<k>{B}(?i-u:bearer)\s+)(?P<v>[0-9A-Za-z._~+/=-]{{16,}})",
+        rf"(?P<k>{B}(?i-u:bearer)[:=]?\s+)(?P<v>[0-9A-Za-z._~+/=-]{{16,}})",
         lambda match: kind_of("token", match.value, " ") != "",
     ),
     finder("password", "(?i-u:basic )", rf"(?P<k>{B}(?i-u:basic)\s+)(?P<v>[0-9A-Za-z+/]{{8,}}={{0,2}})", is_basic),
@@ -114,9 +116,10 @@ SHAPES = (
     finder("password", "(?i-u:identified by|password) ", SQL, has_value),
     Finder(("password",), COMMANDS, COMMAND, judge_command),
     finder("token", r"hooks\.slack|webhook/send|/bot/v2/hook/|[?&](?i-u:x-|q-|sig)", IN_URL, has_value),
-    finder("jwt", "eyJ", rf"{B}eyJ[0-9A-Za-z_-]{{8,}}(?:\.[0-9A-Za-z_-]*){{2,4}}"),
-    finder("api-key", PREFIXES, f"{B}(?:{'|'.join(PREFIXED)})", has_digit),
-    finder("access-key", "AKIA|ASIA|AROA|AIDA|LTAI|AKID|ALTAK|AKLT|JDC_", ACCESS_KEY, has_digit),
+    finder("jwt", "eyJ", rf"{FRONT}(?P<v>eyJ[0-9A-Za-z_-]{{8,}}(?:\.[0-9A-Za-z_-]*){{2,4}})"),
+    finder("api-key", PREFIXES, f"{FRONT}(?P<v>{'|'.join(PREFIXED)})", has_digit),
+    finder("access-key", ACCESS_KEYS, AFTER_ACCESS_KEY, has_digit),
+    finder("access-key", ACCESS_KEYS, rf"{FRONT}(?P<v>{ACCESS_KEY}){B}", has_digit),
 )
 
 LABEL = "[0-9A-Za-z](?:[0-9A-Za-z-]*[0-9A-Za-z])?"

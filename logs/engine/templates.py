@@ -30,12 +30,10 @@ from typing import Any
 
 from logs.engine import forms
 from logs.engine.forms import WORDS, Form
-from logs.engine.masking import MASK, mask, variables
+from logs.engine.masking import MASK, mask
 
 USUAL = 256
 """Characters of a usual masked line: so many times `remember` are remembered at most."""
-REMEMBER = 100_000
-LIMIT = 10_000
 ENOUGH = 0.99  # sixths do not add up to 1
 OVERFLOW = 0
 """The id of what is beyond the limit."""
@@ -63,12 +61,12 @@ class Template:
 
 
 class Miner:
-    """Finds the template of each line; one thread at a time.
+    """Finds the template of each line; one thread at a time, though others may mask meanwhile.
 
     `changed` holds the ids of templates that are new, wider or merged since the caller last emptied it.
     """
 
-    def __init__(self, *, limit: int = LIMIT, remember: int = REMEMBER) -> None:
+    def __init__(self, *, limit: int = 10_000, remember: int = 100_000) -> None:
         self.limit, self.remember = limit, remember
         self.templates: dict[int, Template] = {}
         self.changed: set[int] = set()
@@ -86,7 +84,10 @@ class Miner:
 
     def match(self, lines: Sequence[str]) -> list[int]:
         """Return the id of each line's template, in order, and count it; any text is a line, the empty one, too."""
-        lines, masked = forms.masks(lines)
+        return self.assign(*forms.masks(lines))
+
+    def assign(self, lines: Sequence[str], masked: Sequence[str]) -> list[int]:
+        """Do what `match` does for lines that are masked already (`forms.masks`)."""
         ids: list[Any] = list(map(self._young.get, masked))
         if None in ids:
             missing = [place for place, known in enumerate(ids) if known is None]
@@ -115,15 +116,10 @@ class Miner:
 
     def _learn(self, places: dict[str, int], lines: Sequence[str]) -> dict[str, int]:
         """Return the templates of masked lines that are not in the young generation; `places` leads to their lines."""
-        found, unknown = {}, []
+        found = {}
         for text in reversed(places):  # in the order of the lines
-            if text in self._old:
-                found[text] = self._old[text]
-            else:
-                unknown.append(text)
-        values = variables([lines[places[text]] for text in unknown])
-        for text, each in zip(unknown, values, strict=True):
-            found[text] = self._place(forms.refine(lines[places[text]], text, each))
+            known = self._old.get(text)
+            found[text] = self._place(forms.refine(lines[places[text]], text)) if known is None else known
         for text, template in found.items():
             self._young[text] = template
             self._size += len(text)
@@ -141,7 +137,10 @@ class Miner:
             self._widen(found, form, example)
             return found
         if len(self.templates) >= self.limit:
-            return self._overflow()
+            if OVERFLOW not in self.templates:
+                self.templates[OVERFLOW] = Template(OVERFLOW, mined=MASK)
+                self.changed.add(OVERFLOW)
+            return OVERFLOW
         made = self._new_id(form)
         self.templates[made] = Template(made)
         self._widen(made, form, example)
@@ -151,7 +150,7 @@ class Miner:
     def _find(self, form: Form) -> int | None:
         text = form.text if self._fixed else ""
         for pieces, template in self._fixed:
-            if covers(pieces, text):
+            if forms.covers(pieces, text):
                 return self.resolve(template)
         found = self._exact.get((form.structure, form.words))
         if found is None:
@@ -166,12 +165,6 @@ class Miner:
             made = int.from_bytes(hashlib.blake2b(said.encode(), digest_size=8).digest()) >> 1
             said += "+"  # the form's id belongs to a template that a person gave another text
         return made
-
-    def _overflow(self) -> int:
-        if OVERFLOW not in self.templates:
-            self.templates[OVERFLOW] = Template(OVERFLOW, mined=MASK)
-            self.changed.add(OVERFLOW)
-        return OVERFLOW
 
     def _widen(self, template: int, form: Form, example: str) -> None:
         """Let `<*>` stand where this example differs from those that the template was made of, and keep it if so."""
@@ -196,6 +189,8 @@ class Miner:
             wide.append((words, template))
         else:
             self._exact[structure, words] = template
+        if self.templates[self.resolve(template)].fixed is not None:  # its text alone decides
+            return
         for place, (word, weight) in enumerate(zip(words[:WORDS], evidence, strict=False)):
             if word is None or not weight:
                 continue
@@ -208,7 +203,8 @@ class Miner:
                 return
 
     def _merge(self, templates: set[int]) -> None:
-        into = min(templates)
+        templates = {each for each in templates if self.templates[each].fixed is None}
+        into = min(templates, default=OVERFLOW)
         for each in sorted(templates - {into}):
             self.templates[each].merged_into = into
             self.changed.add(each)
@@ -231,12 +227,13 @@ class Miner:
         for record in records:
             new, old = Template(**record), self.templates.get(record["id"])
             new.examples = list(islice(masked, len(new.examples)))
+            if old is not None and new.id in self.changed and new.fixed is None:  # learned here, and not stored yet
+                new.examples = list(dict.fromkeys([*old.examples, *new.examples]))
+                new.merged_into = old.merged_into if new.merged_into is None else new.merged_into
             if old is not None:
-                if new.id in self.changed:  # what was learned here and is not stored yet
-                    new.examples = list(dict.fromkeys([*old.examples, *new.examples]))
                 new.count = max(old.count, new.count)
-                edited |= (old.fixed, old.merged_into) != (new.fixed, new.merged_into)
-            edited |= new.fixed is not None and old is None
+                edited |= new.merged_into is None and old.merged_into is not None
+            edited |= new.fixed != (old.fixed if old else None)
             self.templates[new.id] = new
             taken.append(new)
         if edited:  # a person's word may concern any line: start afresh
@@ -244,7 +241,7 @@ class Miner:
             for index in (self._exact, self._wide, self._shown, self._seen):
                 index.clear()
             taken = list(self.templates.values())
-        changed, self.changed = self.changed, set()
+        changed, self.changed, self._has_merged = self.changed, set(), True
         # What was merged comes last: it needs a place of its own only where its target has none for it.
         for each in sorted(taken, key=lambda template: template.merged_into is not None):
             self._adopt(each)
@@ -258,7 +255,8 @@ class Miner:
     def _adopt(self, template: Template) -> None:
         """Index a template by its examples: a place at which their words differ is a variable's."""
         if template.fixed is not None:
-            self._fixed.append((template.fixed.split(MASK), template.id))
+            fixed = (template.fixed.split(MASK), template.id)
+            self._fixed += [] if fixed in self._fixed else [fixed]
             return
         examples, template.examples = template.examples, []
         self._shown.pop(template.id, None)
@@ -274,21 +272,6 @@ class Miner:
             folded[form.structure] = both, form.evidence
         for structure, (words, evidence) in folded.items():
             self._add(structure, words, evidence, template.id)
-
-
-def covers(pieces: Sequence[str], text: str) -> bool:
-    """Tell whether a text is these pieces with something between each two; linear, unlike a regular expression."""
-    first, *others = pieces
-    if not others:
-        return text == first
-    *middle, last = others
-    at = len(first)
-    for piece in middle:
-        found = text.find(piece, at + 1)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return text.startswith(first) and text.endswith(last) and len(text) - len(last) > at
 
 
 def _fits(words: Words, others: Words) -> bool:

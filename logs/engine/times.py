@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -24,19 +25,19 @@ HEAD = 120
 AFTER = r"(?:[.,]([0-9]{1,9}))?(?: ?(Z|UTC|GMT|[-+][0-9]{2}:?[0-9]{2}))?"
 
 
-def parse(lines: Sequence[str], now: datetime | None = None) -> list[float | None]:
-    """Return Unix seconds, one a line, None where no time was found; a time without a zone is UTC.
+def parse(lines: Sequence[str], now: datetime | None = None, zone: str = "UTC") -> list[float | None]:
+    """Return Unix seconds, one a line, None where no time was found; `zone` is that of a time that names none.
 
     Syslog names no year: it is the one that puts the line last before `now` (default: this moment).
     """
-    now = now or datetime.now(UTC)
+    now = (now or datetime.now(UTC)).astimezone(ZoneInfo(zone))
     head = pl.Series("line", lines, dtype=pl.String).str.slice(0, HEAD)
     found = pl.Series("at", [None] * len(lines), dtype=pl.Float64)
     for pattern, form in KINDS:
         missing = found.is_null()
         if not missing.any():
             break
-        found = found.zip_with(~missing, _read(head, pattern, form, now))
+        found = found.zip_with(~missing, _read(head, pattern, form, now, zone))
     return found.to_list()
 
 
@@ -68,7 +69,7 @@ def kept(seconds: float) -> float | None:
     return float(seconds) if 0 < seconds < YEAR_10000 else None
 
 
-def _read(head: pl.Series, pattern: str, form: str, now: datetime) -> pl.Series:
+def _read(head: pl.Series, pattern: str, form: str, now: datetime, local: str) -> pl.Series:
     parts = head.str.extract_groups(f"({pattern}){AFTER}").struct.unnest()
     stamp, fraction, zone = parts.get_columns()
     yearless = form.startswith("%Y %b")
@@ -80,6 +81,9 @@ def _read(head: pl.Series, pattern: str, form: str, now: datetime) -> pl.Series:
     if yearless:
         late = (at > now.replace(tzinfo=None)).fill_null(False)
         at = at.zip_with(~late, at.dt.offset_by("-1y"))
+    if local != "UTC":
+        here = at.dt.replace_time_zone(local, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+        at = at.zip_with(zone.is_not_null(), here.dt.replace_time_zone(None))
     offset = zone.str.replace(":", "").str.extract("([-+][0-9]{4})").cast(pl.Int64, strict=False).fill_null(0)
     east = offset.sign() * (offset.abs() // 100 * 3600 + offset.abs() % 100 * 60)
     return at.dt.epoch("ms") / 1000 + ("0." + fraction).cast(pl.Float64, strict=False).fill_null(0.0) - east

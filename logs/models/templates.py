@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from logs.models.datasets import Project
 
+TITLE = 160
+"""Characters of a template where it is only named."""
+
 
 class Template(models.Model):
     """What many lines of a project say, with `<*>` for each variable; found by `logs.engine.templates`.
@@ -49,7 +52,7 @@ class Template(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.text
+        return self.text[:TITLE] or "-"
 
     @property
     def text(self) -> str:

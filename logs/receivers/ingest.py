@@ -35,7 +35,10 @@ class Ingest(Receiver):
         kind = request.content_type.partition(";")[0].strip().lower()
         values = _msgpack_values(request.body) if kind in MSGPACK else json_values(request.body)
         for value in values:
-            add(lines, value, extra)
+            if value.__class__ is dict and not extra:
+                lines.add(value)
+            else:
+                add(lines, value, extra)
         if values and all(isinstance(value, BadRecord) for value in values):
             raise Refused(400, Reason("not valid JSON: %(error)s", error=values[0].reason))
         batch = lines.finish(self.options.max_line)

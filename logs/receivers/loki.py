@@ -118,7 +118,8 @@ class Loki(Receiver):
             for entry in stream.entries:
                 line = entry.line.decode("utf-8", "surrogateescape")
                 pairs = {_text(pair.name): _text(pair.value) for pair in entry.metadata}
-                common.add(batch, line, entry.at.seconds + entry.at.nanos / 1e9, pairs)
+                at = entry.at
+                common.add(batch, line, at.seconds + at.nanos / 1e9, pairs)
         return sift(batch, self.options.max_line)
 
     def _from_json(self, body: bytes) -> LogBatch:
@@ -128,8 +129,8 @@ class Loki(Receiver):
             raise Refused(400, Reason("not a push request: %(error)s", error=str(error))) from error
         batch = LogBatch()
         for stream in streams:
-            labels = {name: plain(value) for name, value in stream.stream.items()} or _labels(stream.labels)
-            common = _Common(labels)
+            labels = {name: plain(value) for name, value in stream.stream.items()}
+            common = _Common(_labels(stream.labels) if stream.labels else labels)
             for old in stream.entries:
                 common.add(batch, old.line, times.unix(old.ts), {})
             for raw in stream.values:

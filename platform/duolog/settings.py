@@ -105,6 +105,8 @@ RETRY_SECONDS = env_number("DUOLOG_RETRY_SECONDS", 24 * 3600, least=1)
 LINE_DAYS = int(env_number("DUOLOG_LINE_DAYS", 30, least=1))
 # What a token may send if it does not say; 0: as much as it likes.
 TOKEN_LINES_PER_SECOND = int(env_number("DUOLOG_TOKEN_LINES_PER_SECOND", 0))
+# The Elasticsearch that shippers are told they talk to: Beats refuse one that is older than themselves.
+ELASTIC_VERSION = env("DUOLOG_ELASTIC_VERSION", "8.17.0")
 # Where `duolog listen` listens.
 LISTEN = env_list(
     "DUOLOG_LISTEN",

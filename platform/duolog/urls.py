@@ -28,14 +28,17 @@ from logs.receive import receive
 
 def front(request: HttpRequest) -> HttpResponseBase:
     """Show people the console; a client of Elasticsearch looks here whom it talks to."""
-    if "text/html" in request.headers.get("Accept", "text/html"):
+    # Logstash says who it is, and not what it accepts.
+    unsaid = "" if "Authorization" in request.headers else "text/html"
+    if "text/html" in request.headers.get("Accept", unsaid):
         return redirect("admin:index")
     return receive(request, "elastic", "")
 
 
 def receivers() -> list[URLPattern]:
     """Return the paths of all protocols by which shippers send, each with and without a prefix of its project."""
-    return [
+    root = re_path(r"^in/(?P<project>[-\w]+)(?P<path>)$", receive, {"receiver": "elastic"})  # some append no slash
+    return [root] + [
         re_path(rf"^(?:in/(?P<project>[-\w]+)/)?(?P<path>{each})$", receive, {"receiver": name})
         for name, cls in registry.classes("duolog.receivers").items()
         for each in cast(type[Receiver], cls).paths

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import urllib.request
+from collections.abc import Iterator
+
 import pytest
 from elasticsearch import Elasticsearch, helpers
 from shipping import Live
@@ -10,11 +13,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(params=["token", "password", "prefix"])
-def client(live: Live, request: pytest.FixtureRequest) -> Elasticsearch:
-    if request.param == "password":
-        return Elasticsearch(live.url, basic_auth=("any", live.token), max_retries=0)
+def client(live: Live, request: pytest.FixtureRequest) -> Iterator[Elasticsearch]:
     prefix = "/in/shop" if request.param == "prefix" else ""
-    return Elasticsearch(live.url + prefix, api_key=live.token, http_compress=True, max_retries=0)
+    if request.param == "password":
+        made = Elasticsearch(live.url, basic_auth=("any", live.token), max_retries=0)
+    else:
+        made = Elasticsearch(live.url + prefix, api_key=live.token, http_compress=True, max_retries=0)
+    with made:
+        yield made
 
 
 def test_the_handshake(client: Elasticsearch) -> None:
@@ -55,3 +61,18 @@ def test_streaming_and_parallel_helpers(live: Live, client: Elasticsearch) -> No
     results = list(helpers.parallel_bulk(client, documents, thread_count=2, chunk_size=50))
     assert all(ok for ok, _ in results)
     assert len(live.wait(300)) == 300
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, {"Accept": "application/json"}])
+def test_the_front_page_is_elasticsearchs_for_shippers(live: Live, headers: dict[str, str]) -> None:
+    """Logstash names no media type; a browser names HTML, and gets the console."""
+    for path in ("/", "/in/shop/", "/in/shop"):
+        for method in ("GET", "HEAD"):
+            wanted = urllib.request.Request(live.url + path, headers=live.bearer | headers, method=method)
+            with urllib.request.urlopen(wanted) as answer:
+                assert answer.url == wanted.full_url
+                assert answer.headers["X-Elastic-Product"] == "Elasticsearch"
+                assert method == "HEAD" or b"You Know, for Search" in answer.read()
+    browser = urllib.request.Request(live.url + "/", headers={"Accept": "text/html,*/*"})
+    with urllib.request.urlopen(browser) as answer:
+        assert "/admin/" in answer.url

@@ -74,15 +74,10 @@ def test_api_lists_below_a_source(api, many, name, django_assert_max_num_queries
 @pytest.mark.parametrize(
     "name",
     [
-        "workers/run",
-        "logs/dataset",
-        "detection/modelversion",
-        "detection/scan",
-        "analysis/finding",
-        "logs/source",
+        "workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding", "logs/source",
         "logs/template",
     ],
-)
+)  # fmt: skip
 def test_console_lists(browser, many, name, django_assert_max_num_queries):
     client = browser("root")
     with django_assert_max_num_queries(12):

@@ -39,10 +39,10 @@ def details(tenant):
         f"model-versions/{tenant.version.pk}/monitoring", f"scorecards/{tenant.version.scorecards.get().pk}",
         f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
+        f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
-        f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
     ]  # fmt: skip
 
 
@@ -60,6 +60,8 @@ def writes(tenant):
         ("post", f"model-versions/{tenant.version.pk}/aliases", {"alias": "champion"}),
         ("post", f"model-versions/{tenant.version.pk}/rollback", {}),
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
+        ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
+        ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -67,8 +69,6 @@ def writes(tenant):
         ("delete", f"sources/{tenant.source.pk}/rejected-records/{record(tenant)}", {}),
         ("post", f"sources/{tenant.source.pk}/tokens", {"name": "stolen"}),
         ("delete", f"sources/{tenant.source.pk}/tokens/{ApiToken.objects.get(project=tenant.project.slug).pk}", {}),
-        ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
-        ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
     ]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from logs.engine.masking import mask
 from logs.engine.redaction import DEFAULTS, Redactor, Rule, Strategy
-from logs.engine.secret_finders import KINDS
+from logs.engine.secret_kinds import KINDS
 
 REDACTOR = Redactor()
 EVERYTHING = Redactor([Rule(kind) for kind in KINDS])
@@ -34,6 +34,13 @@ def one(text: str, redactor: Redactor = REDACTOR) -> str:
         ("口令：“a b,c”", "口令：“[REDACTED:password]”"),
         ("the new password is hunter2.", "the new password is [REDACTED:password]."),
         ("LoginRequest(user=bob, password=abc)", "LoginRequest(user=bob, password=[REDACTED:password])"),
+        ("password changed from abc1 to abc2", "password changed from [REDACTED:password] to [REDACTED:password]"),
+        ("密码由abc1改为abc2，完成", "密码由[REDACTED:password]改为[REDACTED:password]，完成"),
+        ("【令牌】8f14e45fceea167a5a36", "【令牌】[REDACTED:token]"),
+        ("token(8f14e45fceea167a5a36)", "token([REDACTED:token])"),
+        ("[('password', 'abc123')]", "[('password', '[REDACTED:password]')]"),
+        ("<pwd a='b'>abc</pwd>", "<pwd a='b'>[REDACTED:password]</pwd>"),
+        ("AKIAIOSFODNN7EXAMPLE/abcdefghijklmnopqrstuvwxyz0123", "[REDACTED:access-key]/[REDACTED:access-key]"),
         ("run --password abc -v", "run --password [REDACTED:password] -v"),
         ("<pwd>abc</pwd>", "<pwd>[REDACTED:password]</pwd>"),
         ("GET /a?token=abcdef12&x=1", "GET /a?token=[REDACTED:token]&x=1"),
@@ -52,6 +59,9 @@ def one(text: str, redactor: Redactor = REDACTOR) -> str:
             "-----BEGIN RSA PRIVATE KEY-----\\n[REDACTED:private-key]-----END RSA PRIVATE KEY-----",
         ),
         ("mail li.si+x@mail.example.cn ok", "mail [REDACTED:email] ok"),
+        ("a\\n13812345678\\tNo.13812345678", "a\\n[REDACTED:phone]\\tNo.[REDACTED:phone]"),
+        ("mysql -uroot -phunter2 shop", "mysql -uroot -p[REDACTED:password] shop"),
+        ("curl -u a:b http://h", "curl -u a:[REDACTED:password] http://h"),
         ("身份证11010519491231002X通过", "身份证[REDACTED:id-card]通过"),
         ("call +86 13812345678 or 139-1234-5678", "call +86 [REDACTED:phone] or [REDACTED:phone]"),
         ("卡号6222021234567890128余额不足", "卡号[REDACTED:bank-card]余额不足"),
@@ -91,7 +101,8 @@ def test_what_only_looks_like_a_secret_stays(line: str) -> None:
 def test_a_batch_keeps_its_order_and_its_kinds_are_counted() -> None:
     lines = ["a", "password=abc", "b", "13812345678 和 13912345678", '{"token":"abcdef12"}', ""]
     redacted, counts = REDACTOR.redact(lines)
-    assert redacted == ["a", "password=[REDACTED:password]", "b", "[REDACTED:phone] 和 [REDACTED:phone]", '{"token":"[REDACTED:token]"}', ""]  # fmt: skip
+    assert redacted[:3] == ["a", "password=[REDACTED:password]", "b"]
+    assert redacted[3:] == ["[REDACTED:phone] 和 [REDACTED:phone]", '{"token":"[REDACTED:token]"}', ""]
     assert counts == {"password": 1, "phone": 2, "token": 1}
     assert REDACTOR.redact([]) == ([], {})
 
@@ -113,7 +124,7 @@ def test_a_hash_keeps_equal_values_equal_and_needs_its_key() -> None:
     assert dropped == "password=[-] x"
     assert Redactor(rules, b"other").redact(lines)[0][0] != first
     assert mask([first]) == ["a [phone:<*>] b"]
-    with pytest.raises(ValueError, match="needs a key"):
+    with pytest.raises(ValueError, match="hashing needs a key"):
         Redactor(rules)
 
 
@@ -135,8 +146,9 @@ def test_rules_of_users_go_first_and_may_be_anything_rust_takes() -> None:
         ("own", r"(?<=x)a", "is invalid"),
         ("own", r"(a)\1", "is invalid"),
         ("own", "(?P<v>a)", "names a group"),
+        ("own", "(?x)a # b", "is invalid"),
         ("own", "a*", "empty text"),
-        ("own", "a" * 1001, "1000 at most"),
+        ("own", "a" * 1001, "at most 1000"),
         ("own", r"(?:\w{1,200}x){100}", "is invalid"),
         ("own", r"(?:a|b|.).{0,900}(?:\w.{0,900}!)", "too slow"),
     ],
@@ -146,7 +158,9 @@ def test_a_bad_rule_is_refused_when_it_is_made(kind: str, pattern: str, problem:
         Rule(kind, pattern=pattern)
 
 
-def test_two_rules_of_one_name_are_refused() -> None:
+def test_two_rules_of_one_name_and_unknown_strategies_are_refused() -> None:
+    with pytest.raises(ValueError, match="no strategy"):
+        Rule("phone", "encrypt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="same name"):
         Redactor([*DEFAULTS, Rule("phone")])
 
@@ -166,7 +180,8 @@ def test_two_rules_of_one_name_are_refused() -> None:
         ({"tokens": 12345678}, {"tokens": 12345678}),
         ([{"name": "A_PASSWORD", "value": "x"}], [{"name": "A_PASSWORD", "value": "[REDACTED:password]"}]),
         ({"密码": "x", "line": "a\n13812345678"}, {"密码": "[REDACTED:password]", "line": "a\n[REDACTED:phone]"}),
-        ({"http.request.header.authorization": "Bearer abcdef1"}, {"http.request.header.authorization": "[REDACTED:token]"}),
+        ({"set-cookie": ["theme=dark; Path=/"]}, {"set-cookie": ["[REDACTED:session]"]}),
+        ({"header.authorization": "Bearer abcdef1"}, {"header.authorization": "[REDACTED:token]"}),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("ascii_only", [True, False])
@@ -182,18 +197,18 @@ def test_what_surrounds_a_value_in_json_stays_byte_for_byte() -> None:
     assert one(line) == line.replace("abc", "[REDACTED:password]")
 
 
-SECRETS = st.sampled_from(
-    ["password=abc1", "密码为abc1", '"token":"abcdef12"', "13812345678", "a@b.cn", "sk-abcdefghij0123456789", "京A12345"]
-    + ["[REDACTED:phone]", "[phone:0123456789ab]", "Cookie: a=b", "4111111111111111", "://u:p@", "Authorization: Bearer "]
-    + ['{"password":"', '"}', "[", "\\", "token", "pass", "=", ":", " is ", "\ud800", "1", "\n", "'", "--secret x1 "]
-)  # fmt: skip
+PARTS = r"""password=abc1|密码为abc1|"token":"abcdef12"|13812345678|a@b.cn|sk-abcdefghij0123456789|京A12345
+|[REDACTED:phone]|[phone:0123456789ab]|[-]|Cookie: a=b
+|4111111111111111|://u:p@|Authorization: Bearer |{"password":"|"}|[|\
+|token|pass|=|:| is |1|'|--secret x1 |<pwd>|</|“|tokens|,|;|&"""
+SECRETS = st.sampled_from([*PARTS.replace("\n|", "|").split("|"), "\n", "\ud800"])
 TEXTS = st.lists(SECRETS | st.text(max_size=8), max_size=8).map("".join)
 OWN = Redactor([*DEFAULTS, Rule("own", pattern=r"[a-c]+1|\bx"), Rule("drop", Strategy.DROP, "b|o{2}")])
 HASHING = Redactor([Rule(kind, Strategy.HASH) for kind in KINDS], b"k")
 
 
 @pytest.mark.parametrize("redactor", [REDACTOR, EVERYTHING, OWN, HASHING], ids=["defaults", "all", "own", "hash"])
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(texts=st.lists(TEXTS, max_size=5))
 @example(texts=["password=" + "\ud800", '{"a":"\\ud800 password=x1"}', "[" * 5000, '{"a":' * 3000])
 def test_redacting_twice_changes_nothing(redactor: Redactor, texts: list[str]) -> None:
@@ -215,37 +230,57 @@ def shape(value: Any) -> Any:
     return [shape(each) for each in value] if isinstance(value, list) else value in (None, True, False)
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(document=st.dictionaries(KEYS, DOCUMENTS, min_size=1, max_size=4), ascii_only=st.booleans())
 def test_a_redacted_document_has_the_same_structure(document: dict[str, Any], ascii_only: bool) -> None:
     pairs = json.loads(one(json.dumps(document, ensure_ascii=ascii_only)), object_pairs_hook=lambda found: found)
     plain = json.loads(json.dumps(document), object_pairs_hook=lambda found: found)
-    assert str(shape([[list(pair) for pair in pairs]])).count("[") == str(shape([[list(pair) for pair in plain]])).count("[")
+    assert str(shape([[list(pair) for pair in pairs]])).count("[") == str(
+        shape([[list(pair) for pair in plain]])
+    ).count("[")
 
 
-@settings(max_examples=300)
-@given(st.text(alphabet=st.characters(categories=["L", "P", "Z"], exclude_characters="@:=：＝为是成>/'\"-"), max_size=80))
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet=st.characters(categories=["L", "P", "Z"], exclude_characters="@:=：＝为是成>/'\"-"), max_size=80)
+)
 def test_words_alone_are_no_secret(text: str) -> None:
     assert one(text) == text
 
 
-@settings(max_examples=300)
-@given(st.lists(st.text(alphabet="0123456789abcdef-._: ", max_size=12), max_size=6))
-def test_the_trigger_lets_through_whatever_a_finder_finds(parts: list[str]) -> None:
-    line = "password=".join(parts)
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(alphabet="0123456789abcdef-._: ", max_size=12) | TEXTS, max_size=6).map("password=".join))
+def test_the_trigger_lets_through_whatever_a_finder_finds(line: str) -> None:
     always = Redactor()
     always.triggers = [""]
     assert one(line) == one(line, always)
 
 
-@pytest.mark.parametrize("unit", ["a", "password=", "1", "a@", '"', "\\", "token: ", "://", "[", '{"a":', "eyJ.", "138 "])
+@pytest.mark.parametrize(
+    "unit", ["a", "password=", "1", "a@", '"', "\\", "token: ", "://", "[", '{"a":', "eyJ.", "138 "]
+)
 def test_a_line_of_a_megabyte_is_no_trouble(unit: str) -> None:
     line = unit * (1_000_000 // len(unit))
     assert len(one(line)) > 0
     assert one(f"{line} password=abc1 ").endswith(("password=[REDACTED:password] ", "[REDACTED:password] ", "abc1 "))
 
 
-@pytest.mark.parametrize("system", ["Apache", "BGL", "HDFS", "HPC", "Hadoop", "HealthApp", "OpenStack", "Proxifier", "Spark", "Windows", "Android"])  # fmt: skip
+SYSTEMS = [
+    "Android",
+    "Apache",
+    "BGL",
+    "HDFS",
+    "HPC",
+    "Hadoop",
+    "HealthApp",
+    "OpenStack",
+    "Proxifier",
+    "Spark",
+    "Windows",
+]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_real_logs_without_secrets_stay_as_they_are(shared_data: Path, system: str) -> None:
     file = shared_data / "loghub_2k" / system / f"{system}_2k.log.gz"
     lines = gzip.decompress(file.read_bytes()).decode("utf-8", "replace").splitlines()

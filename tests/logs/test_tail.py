@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -204,3 +206,21 @@ def test_positions_of_other_files_are_kept(folder: Folder) -> None:
     second.close()
     folder.follow()
     assert folder.store.texts == ["one", "two"]
+
+
+def test_times_without_a_zone_are_local(folder: Folder) -> None:
+    folder.write(
+        "2026-11-25 08:00:00 a", "2026-11-25T08:00:00Z b", "25/Nov/2026:08:00:00 +0100 c", "2026-07-01 08:00:00 d"
+    )
+    folder.tail = Tail([str(folder.log)], folder.store, folder.state, zone="Europe/Berlin")
+    folder.follow()
+    assert folder.store.batches[0].times == [1795590000.0, 1795593600.0, 1795590000.0, 1782885600.0]
+
+
+def test_syslogs_times_are_not_taken_for_last_years(folder: Folder) -> None:
+    """Here it may be tomorrow already."""
+    now = datetime.now(ZoneInfo("Pacific/Kiritimati")).replace(microsecond=0)
+    folder.write(f"{now:%b %d %H:%M:%S} host app: x")
+    folder.tail = Tail([str(folder.log)], folder.store, folder.state, zone="Pacific/Kiritimati")
+    folder.follow()
+    assert folder.store.batches[0].times == [now.timestamp()]

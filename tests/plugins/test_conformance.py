@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 
+import cramjam
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
 from detection.detectors.counts import Counts
 from detection.detectors.next_keys import DeepLog, LogBert
 from duolog.plugins import registry
-from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance
+from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance, ReceiverConformance
 from duolog.plugins.types import LogSequence
 from logs.formats.alpaca import Alpaca
 from logs.formats.bgl import Bgl
@@ -22,6 +26,12 @@ from logs.formats.seed import Seed
 from logs.formats.table import Csv
 from logs.formats.text import Text
 from logs.formats.training import Training
+from logs.receivers.elastic import Elastic
+from logs.receivers.gelf import Gelf
+from logs.receivers.ingest import Ingest
+from logs.receivers.loki import Loki, Push
+from logs.receivers.otlp import Otlp
+from logs.receivers.splunk import Splunk
 from training.generators.incidents import Incidents
 from training.generators.microservices import Microservices
 
@@ -119,6 +129,66 @@ class TestText(FormatConformance):
 class TestPipes(FormatConformance):
     plugin = registry.get("duolog.formats", "pipes")
     sample = b"seq_1|0|started|stopped\nseq_2|1|failed\n"
+
+
+class TestOtlp(ReceiverConformance):
+    plugin = Otlp
+    path = "v1/logs"
+    content_type = "application/x-protobuf"
+    sample = ExportLogsServiceRequest(
+        resource_logs=[
+            ResourceLogs(scope_logs=[ScopeLogs(log_records=[LogRecord(body=AnyValue(string_value="订单 17"))])])
+        ]
+    ).SerializeToString()
+
+
+class TestOtlpJson(ReceiverConformance):
+    plugin = Otlp
+    path = "otlp/v1/logs"
+    sample = (
+        '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":{"stringValue":"订单 17"}}]}]}]}'
+    ).encode()
+
+
+class TestLoki(ReceiverConformance):
+    plugin = Loki
+    path = "loki/api/v1/push"
+    content_type = "application/x-protobuf"
+    sample = bytes(
+        cramjam.snappy.compress_raw(
+            Push(streams=[{"labels": b'{app="shop"}', "entries": [{"line": "订单 17".encode()}]}]).SerializeToString()
+        )
+    )
+
+
+class TestLokiJson(ReceiverConformance):
+    plugin = Loki
+    path = "loki/api/v1/push"
+    sample = '{"streams":[{"stream":{"app":"shop"},"values":[["1795593600000000000","订单 17"]]}]}'.encode()
+
+
+class TestElastic(ReceiverConformance):
+    plugin = Elastic
+    path = "_bulk"
+    sample = '{"create":{"_index":"x"}}\n{"message":"订单 17"}\n'.encode()
+
+
+class TestIngest(ReceiverConformance):
+    plugin = Ingest
+    path = "api/v1/ingest"
+    sample = '{"message":"订单 17"}\n{"message":"two"}\n'.encode()
+
+
+class TestSplunk(ReceiverConformance):
+    plugin = Splunk
+    path = "services/collector/event"
+    sample = '{"event":"订单 17"}{"event":"two"}'.encode()
+
+
+class TestGelf(ReceiverConformance):
+    plugin = Gelf
+    path = "gelf"
+    sample = '{"version":"1.1","host":"h","short_message":"订单 17"}'.encode()
 
 
 class TestLength(DetectorConformance):

@@ -10,8 +10,8 @@ import pytest
 
 from duolog.plugins import guard, registry
 from duolog.plugins.guard import PluginError, PluginUnavailable
-from duolog.plugins.points import Encoder, Format
-from duolog.plugins.types import LogSequence, NullContext
+from duolog.plugins.points import Encoder, Format, Receiver
+from duolog.plugins.types import BadRecord, LogBatch, LogSequence, NullContext, Receipt, Received, Refused, Reply, Store
 
 DETECTORS = "duolog.detectors"
 SEQUENCES = [LogSequence(str(number), ("line",) * (number + 1)) for number in range(4)]
@@ -133,3 +133,73 @@ def test_bad_vectors_are_refused(made: Any, reason: str) -> None:
 
     with pytest.raises(PluginError, match=reason):
         guard.call(Odd(), "encode", ["a", "b"])
+
+
+COLUMNS = {"texts": ["a"], "times": [1.0], "services": ["s"], "levels": ["info"], "attributes": ['{"a":"b"}']}
+
+
+class Odd(Receiver):
+    """Stores what it is given, and replies with what it is told."""
+
+    paths = ("odd",)
+
+    def __init__(self, batch: Any, reply: Any = None) -> None:
+        super().__init__()
+        self.batch, self.reply = batch, reply or Reply(200)
+
+    def handle(self, request: Received, store: Store) -> Any:
+        store(self.batch)
+        return self.reply
+
+
+def received(plugin: Receiver, store: Store = lambda batch: Receipt("r", 1, 0)) -> Any:
+    return guard.call(plugin, "handle", Received("POST", "odd", "", {}, {}, b""), store)
+
+
+def test_a_receivers_batch_and_reply_pass() -> None:
+    assert received(Odd(LogBatch(**COLUMNS, rejected=[BadRecord(1, "x", "y")]))).status == 200
+    assert received(Odd(LogBatch())).status == 200
+
+
+@pytest.mark.parametrize(
+    ("odd", "reason"),
+    [
+        ({"texts": [b"a"]}, "bytes in texts"),
+        ({"texts": ["a", "b"]}, "times is not a list of 2"),
+        ({"times": ["now"]}, "str in times"),
+        ({"times": [float("nan")]}, "not finite"),
+        ({"levels": [None]}, "NoneType in levels"),
+        ({"attributes": ["a=b"]}, "not JSON objects"),
+        ({"attributes": ['{"a":"b"},{}']}, "1 attributes hold 2"),
+        ({"attributes": ["[]"]}, "not JSON objects"),
+        ({"rejected": ["x"]}, "than BadRecord"),
+        ({"services": ("s",)}, "services is not a list"),
+    ],
+)
+def test_a_malformed_batch_never_reaches_the_store(odd: dict[str, Any], reason: str) -> None:
+    stored: list[LogBatch] = []
+
+    def store(batch: LogBatch) -> Receipt:
+        stored.append(batch)
+        return Receipt("r", 1, 0)
+
+    with pytest.raises(PluginError, match=f"failed in handle: .*{reason}"):
+        received(Odd(LogBatch(**(COLUMNS | odd))), store)
+    assert stored == []
+
+
+@pytest.mark.parametrize("reply", [b"ok", Reply(200, "text"), Reply(99)])  # type: ignore[arg-type]
+def test_an_odd_reply_is_the_receivers_failure(reply: Any) -> None:
+    with pytest.raises(PluginError, match="expected a Reply"):
+        received(Odd(LogBatch(), reply))
+
+
+@pytest.mark.parametrize("error", [Refused(503, "busy"), OSError("the disk is full")])
+def test_an_error_of_the_store_is_not_the_receivers(error: Exception) -> None:
+    def store(batch: LogBatch) -> Receipt:
+        raise error
+
+    for _ in range(guard.PATIENCE + 1):
+        with pytest.raises(type(error)) as told:
+            received(Odd(LogBatch()), store)
+        assert told.value is error

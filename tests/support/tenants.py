@@ -55,8 +55,8 @@ class Tenant:
     version: ModelVersion
     scan: Scan
     finding: Finding
-    source: Source
     template: Template
+    source: Source
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -131,4 +131,4 @@ def make_tenant(slug: str) -> Tenant:
         changed_at=run.created_at,
     )  # fmt: skip
     source = make_source(project, dataset)
-    return Tenant(project, dataset, sequences, run, version, scan, finding, source, template)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source)

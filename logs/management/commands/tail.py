@@ -7,6 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
@@ -33,6 +34,11 @@ class Command(DuologCommand):
             "--source", default="files", help=str(_("source that the lines go to (default: %(default)s)"))
         )
         parser.add_argument("--service", default="", help=str(_("service of the lines (default: the file's name)")))
+        parser.add_argument(
+            "--zone",
+            default=settings.TIME_ZONE,
+            help=str(_("time zone of times that name none (default: %(default)s)")),
+        )
         parser.add_argument("--once", action="store_true", help=str(_("stop at the end of the files")))
 
     def handle(
@@ -43,9 +49,14 @@ class Command(DuologCommand):
         file: list[str],
         source: str,
         service: str,
+        zone: str,
         once: bool,
         **options: Any,
     ) -> None:
+        try:
+            ZoneInfo(zone)
+        except (ValueError, ZoneInfoNotFoundError) as error:
+            raise CommandError(gettext("there is no time zone %(zone)s") % {"zone": zone}) from error
         folder = settings.HOME / "tail"
         folder.mkdir(parents=True, exist_ok=True)
         state = folder / f"{project}-{source}.json"
@@ -57,7 +68,9 @@ class Command(DuologCommand):
                 text = gettext("another `duolog tail` follows files for this source; give this one another --source")
                 raise CommandError(text) from error
             paths = [str(Path(each).absolute()) for each in file]
-            tail = Tail(paths, partial(_commit, sender), state, service=service, max_line=settings.MAX_LINE_BYTES)
+            tail = Tail(
+                paths, partial(_commit, sender), state, service=service, zone=zone, max_line=settings.MAX_LINE_BYTES
+            )
             count = 0
             try:
                 while (step := tail.step(last=once)) or not once:

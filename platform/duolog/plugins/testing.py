@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,19 @@ from numpy.typing import NDArray
 from duolog.plugins import guard
 from duolog.plugins.options import as_json, build
 from duolog.plugins.points import API, Detector, Format, Plugin
-from duolog.plugins.types import BadRecord, Context, LogSequence, NullContext, Record, Vectors
+from duolog.plugins.types import (
+    BadRecord,
+    Context,
+    LogBatch,
+    LogSequence,
+    NullContext,
+    Receipt,
+    Received,
+    Record,
+    Refused,
+    Reply,
+    Vectors,
+)  # fmt: skip
 
 
 class _Conformance:
@@ -96,6 +109,63 @@ class FormatConformance(_Conformance):
         again = [one for one in self.read(stream.getvalue()) if isinstance(one, LogSequence)]
         assert [one.entries for one in again] == [one.entries for one in whole]
         assert [one.label for one in again] == [one.label for one in whole]
+
+
+class ReceiverConformance(_Conformance):
+    """`sample` is the body of a request with at least one good line, sent to `path` as `content_type`."""
+
+    plugin: ClassVar[type[Plugin]]
+    path: ClassVar[str]
+    sample: ClassVar[bytes]
+    content_type: ClassVar[str] = "application/json"
+
+    def send(self, body: bytes, refusing: Refused | None = None) -> tuple[Reply, list[LogBatch]]:
+        """Return the answer to a body and what was stored; the store may refuse."""
+        stored: list[LogBatch] = []
+        plugin = self.make()
+
+        def store(batch: LogBatch) -> Receipt:
+            if refusing:
+                raise refusing
+            stored.append(batch)
+            return Receipt("receipt", len(batch.texts), len(batch.rejected))
+
+        request = Received("POST", self.path, self.content_type, {}, {}, body)
+        try:
+            return guard.call(plugin, "handle", request, store), stored
+        except Refused as refused:
+            return guard.call(plugin, "refuse", request, refused), stored
+
+    def test_claims_its_path(self) -> None:
+        """The path is one of its own."""
+        assert any(re.fullmatch(pattern, self.path) for pattern in self.make().paths)
+
+    def test_stores_the_sample(self) -> None:
+        """There are lines in it, none is rejected, and the client is told success."""
+        reply, stored = self.send(self.sample)
+        assert 200 <= reply.status < 300
+        assert stored[0].texts
+        assert not stored[0].rejected
+
+    def test_reading_twice_gives_the_same(self) -> None:
+        """Nothing is carried over from one request to the next."""
+        assert self.send(self.sample)[1] == self.send(self.sample)[1]
+
+    def test_noise_is_refused_or_rejected(self) -> None:
+        """Bytes that make no sense do not raise, nor are they told as an error of ours."""
+        for noise in (b"", b"\0", bytes(range(256)) * 10, self.sample[1:], self.sample * 2):
+            assert 200 <= self.send(noise)[0].status < 500
+
+    def test_a_torn_body_does_not_raise(self) -> None:
+        """A request that ends anywhere is read as far as it goes, or refused."""
+        for end in range(0, len(self.sample), max(1, len(self.sample) // 50)):
+            assert 200 <= self.send(self.sample[:end])[0].status < 500
+
+    def test_overload_is_told_and_nothing_stored(self) -> None:
+        """The client hears the status at which it waits, and when to come again."""
+        overloaded = self.make().overloaded
+        reply, stored = self.send(self.sample, Refused(overloaded, "busy", retry_after=7))
+        assert (reply.status, reply.headers.get("Retry-After"), stored) == (overloaded, "7", [])
 
 
 class EncoderConformance(_Conformance):
