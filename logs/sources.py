@@ -66,7 +66,7 @@ class Standing:
 def standings(sources: Iterable[Source]) -> dict[int, Standing]:
     """Return how sources keep up, by primary key, in one query; figures that took long to count are not the newest."""
     keys = sorted(source.pk for source in sources)
-    name = f"standings-{','.join(map(str, keys))}"
+    name = f"standings-{hash(tuple(keys))}"
     if known := cache.get(name):
         return dict(known)
     began = time.monotonic()
