@@ -197,7 +197,15 @@ def judge(source: Source) -> dict[str, Any]:
 
 def shown(lines: Iterable[storage.Line]) -> list[dict[str, Any]]:
     """Return lines as the page shows them."""
-    return [{"at": datetime.fromtimestamp(line.time, timezone.get_current_timezone()), "line": line} for line in lines]
+    return [{"at": moment(line.time), "line": line} for line in lines]
+
+
+def moment(seconds: float) -> datetime | None:
+    """Return a time in the reader's zone; None for what no calendar has, whatever a shipper says."""
+    try:
+        return datetime.fromtimestamp(seconds, timezone.get_current_timezone())
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def new(request: HttpRequest) -> HttpResponse:
