@@ -49,10 +49,10 @@ LINK = (
 # A quoted value ends at the like of its opening quote, or with the text; inside, quotes may be escaped once more.
 GRAPH = r"!#$%*+\-./0-9:=?@A-Z^_a-z~"
 BARE = re.compile(rf"""[{GRAPH}](?:[{GRAPH}(\[{{|]|[)\]}}][0-9A-Za-z]|\\[^\s"'`nrtu\\])*+""")
+OPENED = re.compile(r"""\\*["'`]|&quot;|[“‘「『【]""")
 QUOTED = re.compile(
-    r"""(?P<open>")[^"\\]*+(?:\\.[^"\\]*+)*+|(?P<open1>')[^'\\]*+(?:\\.[^'\\]*+)*+|(?P<open2>`)[^`]*+"""
-    r"""|(?P<open3>[“‘「『【])[^”’」』】]*+|(?P<open4>\\")[^"\\]*+(?:\\\\(?:\\.|[^\\])[^"\\]*+)*+"""
-    r"""|(?P<open5>\\{2,7}")[^"\\]*+|(?P<open6>\\')[^'\\]*+|(?P<open7>&quot;)[^&]*+""",
+    r""""[^"\\]*+(?:\\.[^"\\]*+)*+|'[^'\\]*+(?:\\.[^'\\]*+)*+|`[^`]*+|[“‘「『【][^”’」』】]*+|&quot;[^&]*+"""
+    r"""|\\"[^"\\]*+(?:\\\\(?:\\.|[^\\])[^"\\]*+)*+|\\'[^'\\]*+|\\++["'`][^"'`\\]*+""",
     re.DOTALL,
 )
 DIGITED = re.compile(rf"[A-Za-z_@#!$%*+/-]*[0-9][{GRAPH}]+")  # with nothing between key and value, it holds a digit
@@ -77,45 +77,41 @@ def judge(match: Match) -> Verdict:
         return None  # but what it holds may: tokenInfo="token=…"
     if before.rstrip(NAME_SIGNS + ":").endswith(("<", "&lt;")) and (tag := TAG_END.match(text, match.value_end)):
         return verdict(key, "=", ELEMENT.match(text, tag.end()))
-    quoted = QUOTED.match(text, at)
-    if link.strip(" \t[(（<】") and not link.rstrip().endswith(","):
-        if not (found := quoted or BARE.match(text, at)):
-            return verdict(key, "is", CHANGED.search(text, match.value_end, at))
-        return judge_linked(key, link, found, quoted=quoted is not None)
-    if link and key.startswith("-") and not quoted:  # --password abc
-        return verdict(key, "=", BARE.match(text, at))
-    value = DIGITED.match(text, quoted.start() + opening(quoted) if quoted else at)
-    return verdict(key, " ", value) if link or quoted or not name.isascii() else None
-
-
-def judge_linked(key: str, link: str, found: re.Match[str], *, quoted: bool) -> Verdict:
-    """Judge a value that a sign or words link to its key."""
-    value = found.group()
-    if quoted:
-        first = value[opening(found) :][:1]
+    opened = OPENED.match(text, at)
+    if not link.strip(" \t[(（<】") or link.rstrip().endswith(","):
+        if link and key.startswith("-") and not opened:  # --password abc
+            return verdict(key, "=", BARE.match(text, at))
+        alone = link or opened or not name.isascii()
+        return verdict(key, " ", DIGITED.match(text, opened.end() if opened else at)) if alone else None
+    if opened:
+        first = text[opened.end() : opened.end() + 1]
         if not first or (first in " ,:}])" and not CLOSED.match(link)):
             return None  # the quote closes what stands before the key
-        return verdict(key, "=", found, listed=link.rstrip().endswith("["))
-    if link[-1].isspace() and PAIR.match(value):
+        return verdict(key, "=", QUOTED.match(text, at), opened=opened, listed=link.rstrip().endswith("["))
+    if not (found := BARE.match(text, at)):
+        return verdict(key, "is", CHANGED.search(text, match.value_end, at))
+    if link[-1].isspace() and PAIR.match(text, at):
         return None
     prose = PROSE.search(link)
     how = ("is" if link.isascii() else "为") if prose else ":" if ":" in link else "="
     return verdict(key, how, found, trimmed=".:" if prose else "")
 
 
-def opening(quoted: re.Match[str]) -> int:
-    """Return how long the opening quote is."""
-    return len(quoted[quoted.lastgroup or 0])
-
-
-def verdict(key: str, how: str, found: re.Match[str] | None, *, trimmed: str = "", listed: bool = False) -> Verdict:
-    """Return whether what was read is a secret, without quote and the signs that may end a sentence."""
+def verdict(
+    key: str,
+    how: str,
+    found: re.Match[str] | None,
+    *,
+    opened: re.Match[str] | None = None,
+    trimmed: str = "",
+    listed: bool = False,
+) -> Verdict:
+    """Return whether what was read is a secret, without its opening quote and the signs that may end a sentence."""
     if not found:
         return None
-    start = found.start() + (opening(found) if found.lastgroup else 0)
-    value = found.string[start : found.end()].rstrip(trimmed) if trimmed else found.string[start : found.end()]
-    end = start + len(value)
-    return kind_of(key, value, how, found.string[end : end + CONTEXT], listed=listed), start, end
+    text, start = found.string, opened.end() if opened else found.start()
+    end = start + len(text[start : found.end()].rstrip(trimmed)) if trimmed else found.end()
+    return kind_of(key, text[start:end], how, text[end : end + CONTEXT], listed=listed), start, end
 
 
 KINDS = ("password", "token", "jwt", "access-key", "api-key", "private-key", "session")

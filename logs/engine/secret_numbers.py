@@ -31,9 +31,10 @@ PLATE = (
 # Numbers of eleven digits are also sizes and times, and one of sixteen may be an id in hexadecimal.
 NUMBER_BEFORE = re.compile(
     r"(?:(?i:size|bytes?|length|(?<!ac)count|offset|total|nanos?|micros|timestamp|sequence|position|capacity|memory|elapsed"
-    r"|duration|latency|balance|version|(?:span|trace|parent|request|block|blk|thread|process|partition)(?:[_ -]?id)?)"
+    r"|duration|latency|balance|version|(?:span|trace|parent|request|block|blk|thread|process|partition|order|trade|serial|invoice|waybill)"
+    r"(?:[_ -]?(?:id|no|number|sn))?)"
     r"|(?<![A-Za-z])(?i:[nuµm]s|len|time|ts|seq|pos|mem|free|used|usage|rss|heap|cost|took|amount)"
-    r"|[a-z](?:Ns|Us|Ms|Ts|Len|Time|Seq|Pos|Mem|Used)|耗时|大小|字节|偏移量?|长度|总数)"
+    r"|[a-z](?:Ns|Us|Ms|Ts|Len|Time|Seq|Pos|Mem|Used)|耗时|大小|字节|偏移量?|长度|总数|订单号?|单号|流水号?)"
     r"""["']?\s?[:=：]?\s?["']?$"""
 )
 UNIT_AFTER = re.compile(

@@ -4,7 +4,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("logs", "0007_redaction")]
+    dependencies = [('logs', '0007_redaction')]
 
     operations = [
         migrations.RunSQL("CREATE INDEX chunk_order ON logs_chunk (source_id, id)", "DROP INDEX chunk_order"),
