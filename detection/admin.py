@@ -173,6 +173,21 @@ def card(scorecard: Scorecard) -> dict[str, Any]:
     return {"row": scorecard, "rows": rows, "curves": drawn, "missing": missing, "protocol": protocol}
 
 
+class Live(admin.SimpleListFilter):
+    """Scans that grow through their day as sequences close."""
+
+    title = _("kind")
+    parameter_name = "live"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Offer both kinds."""
+        return [("yes", _("live")), ("no", _("of a dataset, once"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Scan]) -> QuerySet[Scan]:
+        """Leave scans of one kind."""
+        return queryset.filter(day__isnull=self.value() == "no") if self.value() in ("yes", "no") else queryset
+
+
 @admin.register(Scan)
 class ScanAdmin(ProjectAdmin[Scan]):
     """Passes of versions over datasets."""
@@ -180,7 +195,7 @@ class ScanAdmin(ProjectAdmin[Scan]):
     page_template = "duolog/scan.html"
     starts = {"scan": _("Scan a dataset")}
     list_display = ["__str__", "project", "part", "sequences", "anomalous", "created_at"]
-    list_filter = [("day", admin.EmptyFieldListFilter), "project"]
+    list_filter = [Live, "project"]
     list_select_related = ["version", "dataset"]
 
     def page(self, request: HttpRequest, row: Scan) -> dict[str, Any]:

@@ -205,6 +205,8 @@ def _commit(source: Source, receiver: str, body: bytes | None, batch: LogBatch) 
     texts, attributes, rejected, counts = redaction.redact(project, batch.texts, batch.attributes, batch.rejected)
     now = time.time()
     times = [now if each is None else each for each in batch.times]
+    # Outside the transaction: no other process must wait for its end, or meet a table that is half made.
+    storage.ensure_part(storage.last_day(source))
     with transaction.atomic():
         numbers = templates.match(project.pk, texts) if texts else []
         return storage.store(

@@ -7,11 +7,19 @@ import secrets
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext
 
+from logs.models import Project
+
 ADMIN = "admin"
+PROJECT = "default"
 
 
 def ensure_admin() -> list[str]:
-    """Create a superuser where there is none, and return what to tell the person: the password is shown only now."""
+    """Create a superuser where there is none, and return what to tell the person: the password is shown only now.
+
+    Where there is no project either, one is made: every form of the console asks for one.
+    """
+    if not Project.objects.exists():
+        Project.objects.create(slug=PROJECT, name=PROJECT)
     users = get_user_model().objects
     if users.filter(is_superuser=True).exists():
         return []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from analysis import findings
 from analysis.models import Finding
@@ -105,3 +106,30 @@ def test_two_scans_that_end_together_open_one_finding_a_sequence() -> None:
         opened = list(pool.map(end, scans))
     assert sum(opened) == Finding.objects.count() == 400
     assert {finding.score.scan for finding in Finding.objects.select_related("score__scan")} == {scans[1]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_numbers_become_visible_in_their_order() -> None:
+    """Who asks for findings after the last number they saw misses none: a second transaction waits for the first."""
+    first, second = scanned("mine", [0.9]), scanned("other", [0.9])
+    opened, seen = Event(), Event()
+
+    def slowly() -> None:
+        try:
+            with transaction.atomic():
+                findings.open_for(first.pk)
+                opened.set()
+                seen.wait(20)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(slowly)
+        assert opened.wait(20)
+        with pytest.raises(OperationalError, match="timeout"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '300ms'")
+            findings.open_for(second.pk)
+        seen.set()
+        done.result()
+    assert findings.open_for(second.pk) == 1
+    assert list(Finding.objects.order_by("pk").values_list("project", flat=True)) == ["mine", "other"]

@@ -13,8 +13,8 @@ from workers.models import Line, Run
 LISTS = [
     "", "analysis/finding/", "workers/run/", "logs/source/", "logs/dataset/", "detection/modelversion/",
     "detection/scan/", "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/",
-    "duolog/apitoken/",
-    "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/", "duolog/membership/add/",
+    "duolog/apitoken/", "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/",
+    "duolog/membership/add/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
     "start/measure-gap/", "start/source/",
     "start/choose-threshold/", "detection/modelversion/compare/",
@@ -31,8 +31,8 @@ def pages(tenant: Any) -> list[str]:
     rows = {
         "analysis/finding": tenant.finding, "workers/run": tenant.run, "logs/dataset": tenant.dataset,
         "detection/modelversion": tenant.version, "detection/scan": tenant.scan, "logs/project": tenant.project,
-        "logs/template": tenant.template,
         "logs/source": tenant.source,
+        "logs/template": tenant.template,
     }  # fmt: skip
     return [f"{name}/{row.pk}/change/" for name, row in rows.items()]
 

@@ -169,6 +169,11 @@ def test_an_empty_source_says_how_to_send_to_it(browser, ours):
     assert "Nothing has arrived yet" not in page(browser("reviewer"), f"logs/source/{ours.source.pk}/change/")
 
 
+def test_a_time_that_no_calendar_has_breaks_no_page(browser, ours, address):
+    storage.store(ours.source, Lines(["odd"], [9e11], [""], [""], [""], [0]), [], receiver="x", redacted=Counter())
+    assert "odd" in page(browser("reviewer"), f"{address}change/")
+
+
 def test_what_is_shown_already_is_not_sent_again(browser, ours, address):
     client = browser("viewer")
     html = page(client, f"{address}live/")
@@ -236,6 +241,9 @@ def test_a_live_scan_says_so(browser, api, ours, address):
     assert "m:1 × ours-logs, live, 2026-11-25" in html and "keeps the scores of anomalous sequences only" in html
     assert "keeps the scores" not in page(client, f"detection/scan/{ours.scan.pk}/change/")
     assert "live, 2026-11-25" in page(client, "detection/scan/")
+    for query, rows in (("yes", 1), ("no", 1)):
+        html = page(client, f"detection/scan/?live={query}")
+        assert ("live, 2026-11-25" in html, html.count("data-row")) == (query == "yes", rows)
     assert "2 anomalous of 9" in page(client, f"{address}change/")
     rows = api("reviewer").get("/api/v1/scans/?day=2026-11-25").data["results"]
     assert [(row["id"], row["day"]) for row in rows] == [(live.pk, "2026-11-25")]
