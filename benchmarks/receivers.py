@@ -77,7 +77,7 @@ def otlp(lines: list[str]) -> bytes:
             time_unix_nano=SECOND * 10**9 + n,
             severity_number=9,
             trace_id=rng.randbytes(16),
-            span_id=rng.randbytes(8),  # type: ignore[arg-type]
+            span_id=rng.randbytes(8),
         )
         record.body.string_value = text
         for name, value in (("thread.name", f"main-{n % 16}"), ("code.function", "login"), ("request.id", f"r{n}")):

@@ -30,6 +30,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ["POLARS_MAX_THREADS"] = "1"  # one core; read when polars is imported
 
@@ -170,20 +171,20 @@ def main() -> None:
     found = quality(folders)
     print(f"{'':12}{'GA':>8}{'Drain3':>9}{'+ masks':>9}{'FTA':>10}{'Drain3':>9}{'+ masks':>9}")
     for system in (*(each.name for each in folders), "mean"):
-        figures = [found[miner][figure][system] for figure in ("ga", "fta") for miner in found]
+        cells = [found[miner][figure][system] for figure in ("ga", "fta") for miner in found]
         print(
-            f"{system:12}{figures[0]:8.3f}{figures[1]:9.3f}{figures[2]:9.3f}{figures[3]:10.3f}{figures[4]:9.3f}{figures[5]:9.3f}"
+            f"{system:12}"
+            + "".join(f"{cell:{width}.3f}" for cell, width in zip(cells, (8, 9, 9, 10, 9, 9), strict=True))
         )
     cold = {f"{folder.name} (2k, cold)": labelled(folder)[0] for folder in folders}
     live = {file.name.split(".")[0]: raw(file) for file in sorted((args.data / "raw_throughput").glob("*.log.gz"))}
     rates = speed(live | cold, args.rounds)
     print(f"\n{'':28}{'lines':>8}{'lines/s':>12}{'Drain3+masks':>14}{'ratio':>8}{'by 1,000':>10}")
     for name, each in rates.items():
-        print(
-            f"{name:28}{each['lines']:8,}{each['duolog']:12,.0f}{each['drain3_masks']:14,.0f}{each['ratio']:8.1f}{each['ratio_batches']:10.1f}"
-        )
+        rate = f"{name:28}{each['lines']:8,}{each['duolog']:12,.0f}{each['drain3_masks']:14,.0f}"
+        print(f"{rate}{each['ratio']:8.1f}{each['ratio_batches']:10.1f}")
     ratio = {name: each["ratio"] for name, each in rates.items()}
-    figures = {
+    figures: dict[str, Any] = {
         "speed_ratio_to_drain3": {**ratio, "throughput_least": min(ratio[name] for name in live),
                                   "throughput_median": statistics.median(ratio[name] for name in live),
                                   "cold_median": statistics.median(ratio[name] for name in cold)},
