@@ -51,11 +51,12 @@ def runs_out(monkeypatch: pytest.MonkeyPatch, model: EncoderWithMoE, times: int,
     return calls
 
 
-def train(model: EncoderWithMoE, options: Training, ctx: NullContext) -> dict[str, torch.Tensor]:
+def train(model: EncoderWithMoE, options: Training, ctx: NullContext) -> np.ndarray:
+    """Train, and return what the model then says of other sequences."""
     rows = sequences(100)
     data = LogSequenceDataset(rows, [int(row[0, 0] < 8) for row in rows], window=16)
     loop.train(model, options, data, ([], np.zeros(0, np.int64), np.zeros((0, 3), np.float32)), TABLE, ctx)
-    return model.state_dict()
+    return scoring.score(model, sequences(40), TABLE, NullContext())
 
 
 def test_scoring_goes_on_in_smaller_batches_and_remembers(monkeypatch):
@@ -83,8 +84,8 @@ def test_training_learns_the_same_in_parts(monkeypatch, accumulate):
     calls = runs_out(monkeypatch, model, times=1, at=1)
     found = train(model, options, ctx)
     assert calls[2] < calls[1] and len(ctx.lines) == 1
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor, atol=1e-3, rtol=0)  # sums in another order, Adam's first steps
+    # Not the weights: Adam makes much of gradients that are nothing but rounding, as those of the keys' bias are.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02)
 
 
 def test_training_shrinks_only_once(monkeypatch):
