@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from duolog.plugins.types import BadRecord, Reason
-from logs.engine.sanity import MAX_LINE_BYTES, bad
+from logs.engine.sanity import MAX_LINE_BYTES, refused
 
 COUNT = re.compile(rb"([1-9][0-9]{0,8}) ")
 PARTIAL = re.compile(rb"[1-9][0-9]{0,8}\Z")
@@ -50,7 +50,7 @@ class Framer:
         if not rest or self._skip:
             return []
         if self.counted and (COUNT.match(rest) or PARTIAL.match(rest)):
-            return [bad(0, TORN, rest)]
+            return [refused(0, TORN, rest)]
         return [rest]
 
     def _step(self, found: list[Message]) -> bool:
@@ -101,4 +101,4 @@ class Framer:
         return True
 
     def _too_long(self, head: bytes) -> BadRecord:
-        return bad(0, Reason("the message has more than %(most)d bytes", most=self.most), head)
+        return refused(0, Reason("the message has more than %(most)d bytes", most=self.most), head)

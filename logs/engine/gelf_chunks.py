@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from duolog.plugins.types import BadRecord, Reason, Refused
-from logs.engine.sanity import MAX_LINE_BYTES, bad
+from logs.engine.sanity import MAX_LINE_BYTES, refused
 from logs.engine.unpack import unpack
 
 MAGIC = b"\x1e\x0f"
@@ -43,7 +43,7 @@ class Assembler:
             return self._unpacked(datagram)
         number, count = datagram[10:12] if len(datagram) > HEADER else (0, 0)
         if not 0 < count <= MOST_CHUNKS or number >= count:
-            return bad(0, Reason("not a chunk of a GELF message"), datagram)
+            return refused(0, Reason("not a chunk of a GELF message"), datagram)
         key = (peer, datagram[2:10])
         message = self._waiting.get(key)
         if message is None:
@@ -67,5 +67,5 @@ class Assembler:
         kind = "gzip" if data.startswith(b"\x1f\x8b") else "zlib" if data[:1] == b"\x78" else ""
         try:
             return unpack(data, kind, self.most)
-        except Refused as refused:
-            return bad(0, refused.reason, data)
+        except Refused as why:
+            return refused(0, why.reason, data)

@@ -20,7 +20,7 @@ from opentelemetry.proto.resource.v1 import resource_pb2
 from duolog.plugins.types import LogBatch, Reason, Refused
 from logs.engine.levels import OTLP, level
 from logs.engine.records import ALIASES, OWN, Shared, encode, flatten, member, plain, refuse_many
-from logs.engine.sanity import MAX_LINE_BYTES, bad, sift
+from logs.engine.sanity import MAX_LINE_BYTES, refused, sift
 
 RAW = {
     ("LogRecord", "body"),
@@ -111,7 +111,7 @@ def _records(records: Any, service: str, base: Shared, batch: LogBatch) -> None:
 def reject(batch: LogBatch, error: Exception, excerpt: bytes) -> None:
     """Put the record that comes next into quarantine."""
     reason = Reason("a value cannot be read: %(error)s", error=str(error))
-    batch.rejected.append(bad(len(batch.texts) + len(batch.rejected) + 1, reason, excerpt))
+    batch.rejected.append(refused(len(batch.texts) + len(batch.rejected) + 1, reason, excerpt))
 
 
 class Attributes(dict[bytes, str]):

@@ -15,7 +15,7 @@ import msgspec
 from duolog.plugins.types import LogBatch, Reason, Refused
 from logs.engine import times
 from logs.engine.levels import level as level_of
-from logs.engine.sanity import MAX_LINE_BYTES, NO_UTF8, bad, sift
+from logs.engine.sanity import MAX_LINE_BYTES, NO_UTF8, refused, sift
 
 MAX_RECORDS = 1_000_000
 """Of one request: 64 MiB of `{},{},…` would be 2 GiB of objects."""
@@ -234,7 +234,7 @@ class Lines:
 
     def refuse(self, reason: str, excerpt: str | bytes) -> None:
         """Count a record that makes no sense."""
-        self.batch.rejected.append(bad(len(self) + 1, reason, excerpt))
+        self.batch.rejected.append(refused(len(self) + 1, reason, excerpt))
 
     def finish(self, max_line: int = MAX_LINE_BYTES) -> LogBatch:
         """Return the batch, with nothing in it that may not be stored."""

@@ -82,7 +82,7 @@ def sift(batch: LogBatch, max_line: int = MAX_LINE_BYTES) -> LogBatch:
     taken = {one.row for one in batch.rejected}
     rows = (row for row in count(1) if row not in taken)
     batch.rejected += [
-        bad(row, reason, text) for row, reason, text in zip(rows, reasons, batch.texts, strict=False) if reason
+        refused(row, reason, text) for row, reason, text in zip(rows, reasons, batch.texts, strict=False) if reason
     ]
     batch.rejected.sort(key=lambda one: one.row)
     sound = [not reason for reason in reasons]
@@ -119,16 +119,21 @@ def checked(row: int, sequence: LogSequence, max_line: int = MAX_LINE_BYTES) -> 
     return bad(row, reason, "\n".join(sequence.entries)) if reason else sequence
 
 
-def bad(row: int, reason: str, excerpt: str | bytes) -> BadRecord:
+def bad(row: int, reason: str, excerpt: str | bytes, most: int = EXCERPT_CHARACTERS) -> BadRecord:
     """Return a BadRecord with as much of the row as may be kept, all in characters that can be stored."""
     if isinstance(excerpt, bytes):
-        excerpt = excerpt[: EXCERPT_CHARACTERS * 4].decode("utf-8", "replace")
+        excerpt = excerpt[: most * 4].decode("utf-8", "replace")
     if isinstance(reason, Reason):
         values = {name: _storable(value) if isinstance(value, str) else value for name, value in reason.values.items()}
         reason = Reason(reason.message, **values)
     else:
         reason = _storable(reason)
-    return BadRecord(row, reason, _storable(excerpt[:EXCERPT_CHARACTERS]))
+    return BadRecord(row, reason, _storable(excerpt[:most]))
+
+
+def refused(row: int, reason: str, record: str | bytes) -> BadRecord:
+    """Return a BadRecord with the whole record: a shipper does not send it again, and somebody may replay it."""
+    return bad(row, reason, record, most=len(record))
 
 
 def _storable(text: str) -> str:

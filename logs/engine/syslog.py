@@ -14,7 +14,7 @@ from logs.engine import times
 from logs.engine.encodings import text as decoded
 from logs.engine.framing import HEADER
 from logs.engine.levels import SYSLOG
-from logs.engine.sanity import MAX_LINE_BYTES, NO_UTF8, bad, sift
+from logs.engine.sanity import MAX_LINE_BYTES, NO_UTF8, refused, sift
 
 FACILITIES = (
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp",
@@ -61,7 +61,7 @@ def read(
             batch.rejected.append(BadRecord(number, message.reason, message.excerpt))
         elif len(message) > max_line + HEADER:
             reason = Reason("the message has more than %(most)d bytes", most=max_line + HEADER)
-            batch.rejected.append(bad(number, reason, message))
+            batch.rejected.append(refused(number, reason, message))
         else:
             _add(batch, number, decoded(message), peer, now, zone)
     return sift(batch, max_line)
@@ -82,7 +82,7 @@ def _add(batch: LogBatch, number: int, message: str, peer: str, now: float, zone
     try:
         attributes = msgspec.json.encode(about).decode()
     except UnicodeEncodeError:
-        batch.rejected.append(bad(number, NO_UTF8, message))
+        batch.rejected.append(refused(number, NO_UTF8, message))
         return
     batch.texts.append(text)
     batch.times.append(moment)

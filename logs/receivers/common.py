@@ -71,7 +71,7 @@ def _concatenated(text: str) -> list[Any]:
         try:
             value, at = _python.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            found.append(BadRecord(0, str(error), text[at : at + 500]))
+            found.append(BadRecord(0, str(error), text[at:]))
             break
         found.append(value)
         while at < end and text[at] in " \t\r\n,":

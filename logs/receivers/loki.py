@@ -13,7 +13,7 @@ from duolog.plugins.types import LogBatch, Reason, Received, Refused, Reply, Sto
 from logs.engine import times
 from logs.engine.levels import level
 from logs.engine.records import ALIASES, OWN, Shared, member, plain, refuse_many
-from logs.engine.sanity import bad, sift
+from logs.engine.sanity import refused, sift
 from logs.engine.unpack import unpack
 from logs.receivers.common import WRONG, ReceiverOptions, is_json, reply
 
@@ -140,7 +140,7 @@ class Loki(Receiver):
                     pairs = {name: plain(value) for name, value in entry.metadata.items()}
                 except (ValueError, RecursionError) as error:  # msgspec's and int's
                     reason = Reason("not an entry: %(error)s", error=str(error))
-                    batch.rejected.append(bad(len(batch.texts) + len(batch.rejected) + 1, reason, bytes(raw)))
+                    batch.rejected.append(refused(len(batch.texts) + len(batch.rejected) + 1, reason, bytes(raw)))
                     continue
                 common.add(batch, entry.line, moment, pairs)
         return sift(batch, self.options.max_line)
@@ -160,7 +160,7 @@ class _Common:
         """Add a line with its structured metadata."""
         if self.broken or (pairs and not _encodable(pairs)):
             row = len(batch.texts) + len(batch.rejected) + 1
-            batch.rejected.append(bad(row, Reason("the labels or the metadata make no sense"), line))
+            batch.rejected.append(refused(row, Reason("the labels or the metadata make no sense"), line))
             return
         attributes, own = self.shared.alone, ""
         if pairs:

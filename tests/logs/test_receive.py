@@ -190,3 +190,9 @@ def test_lines_of_one_kind_have_one_template(client: Client, token: str) -> None
     one, same, other = lines.templates
     assert one == same != other
     assert Template.objects.get(number=one).pattern == "order <*> created"
+
+
+def test_a_rejected_record_is_kept_whole_so_that_it_can_be_replayed(client: Client, token: str) -> None:
+    long = "x" * 3000
+    assert push(client, LINES + f'{{"message":"{long}"'.encode(), authorization=f"Bearer {token}").status_code == 200
+    assert long in RejectedRecord.objects.get().text

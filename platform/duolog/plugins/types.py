@@ -55,7 +55,7 @@ def fill(message: str, values: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BadRecord:
-    """A row that could not be understood: where it stood, why, and how it began (at most 500 characters).
+    """A row that could not be understood: where it stood, why, and its text: of a file's the first 500 characters.
 
     A `reason` that is a `Reason` is shown in the language of whoever looks, any other as it is.
     """
