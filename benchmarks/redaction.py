@@ -1,7 +1,7 @@
 """What redaction finds, what it must not touch, and what it costs: `python benchmarks/redaction.py [--json]`.
 
-Secrets are planted (`planted.py`). One counts as found only if no five characters of it in a row are left; a decoy
-counts against precision if anything in it changed. Every second template was held out while the rules were tuned.
+Secrets are planted (`logs/engine/planted.py`), and counted as the console counts them (`planted_measure.py`). Every
+second template was held out while the rules were tuned.
 `beside` is the share of lines in which something beside the secret changed, too (the name of a cookie, a scheme).
 Real lines of ../shared have no truth: what was touched is counted by kind, and `--show` prints it.
 Speed is that of lines without secrets, on one thread, in turns with `mask` of `logs/engine/masking.py`.
@@ -16,8 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,55 +24,28 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
 os.environ["POLARS_MAX_THREADS"] = "1"
 
-from planted import Line, decoys, planted  # noqa: E402
-
 from logs.engine.masking import mask  # noqa: E402
+from logs.engine.planted import decoys, planted  # noqa: E402
+from logs.engine.planted_measure import Measured, measure  # noqa: E402
 from logs.engine.redaction import Redactor  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 GOALS = {"recall": 0.99, "precision": 0.97, "held_out_recall": 0.99, "held_out_precision": 0.97, "speed_ratio": 1.0}
 REDACTOR = Redactor()
-PIECE = 5  # characters in a row that give a secret away
 WIDTH, LINES, BATCHES = 120, 20_000, (1_000, 20_000)
 
 
-def is_left(line: Line, redacted: str) -> bool:
-    """Tell whether a piece of the secret is left that the rest of the line does not hold anyway."""
-    rest, size = line.text.replace(line.secret, "", 1), min(PIECE, len(line.secret))
-    pieces = (line.secret[at : at + size] for at in range(len(line.secret) - size + 1))
-    return any(piece in redacted and piece not in rest for piece in pieces)
-
-
-def is_beside(line: Line, redacted: str) -> bool:
-    """Tell whether anything beside the secret changed."""
-    before, _, after = line.text.partition(line.secret)
-    return not (redacted.startswith(before) and redacted.endswith(after))
-
-
-def judge(secrets: Sequence[Line], harmless: Sequence[Line]) -> dict[str, Any]:
+def told(measured: Measured) -> dict[str, Any]:
     """Return recall and precision, overall and by kind (a decoy counts for the kind it was taken for)."""
-    found, wrong, beside = Counter[str](), Counter[str](), 0
-    for line, redacted in zip(secrets, REDACTOR.redact([line.text for line in secrets])[0], strict=True):
-        if not is_left(line, redacted):
-            found[line.kind] += 1
-            beside += is_beside(line, redacted)
-    for line in harmless:
-        wrong.update(set(REDACTOR.redact([line.text])[1]))
-    touched = sum(bool(REDACTOR.redact([line.text])[1]) for line in harmless)
-    planted_of = Counter(line.kind for line in secrets)
     return {
-        "secrets": len(secrets),
-        "decoys": len(harmless),
-        "recall": found.total() / len(secrets),
-        "precision": found.total() / (found.total() + touched),
-        "beside": beside / len(secrets),
+        "secrets": measured.secrets,
+        "decoys": measured.decoys,
+        "recall": measured.recall,
+        "precision": measured.precision,
+        "beside": measured.beside / measured.secrets,
         "kinds": {
-            kind: {
-                "planted": count,
-                "recall": found[kind] / count,
-                "precision": found[kind] / max(1, found[kind] + wrong[kind]),
-            }
-            for kind, count in planted_of.items()
+            kind: {"planted": each.planted, "recall": each.recall, "precision": each.precision}
+            for kind, each in measured.kinds.items()
         },
     }
 
@@ -89,14 +61,14 @@ def real() -> Iterator[tuple[str, list[str]]]:
 
 def touched(*, show: bool) -> dict[str, dict[str, Any]]:
     """Return how many real lines of each log were touched, and for which kinds."""
-    told = {}
+    seen = {}
     for name, lines in real():
         redacted, counts = REDACTOR.redact(lines)
         changed = [pair for pair in zip(lines, redacted, strict=True) if pair[0] != pair[1]]
-        told[name] = {"lines": len(lines), "touched": len(changed), **counts}
+        seen[name] = {"lines": len(lines), "touched": len(changed), **counts}
         for before, after in changed if show else ():
             print(f"- {before[:300]}\n+ {after[:300]}")
-    return told
+    return seen
 
 
 def clean_lines() -> list[str]:
@@ -120,15 +92,15 @@ def seconds(work: Callable[[list[str]], object], lines: list[str], batch: int) -
 
 def speed(rounds: int) -> dict[int, dict[str, float]]:
     """Return lines a second of both, and the median ratio of interleaved rounds, by the size of a batch."""
-    lines, told = clean_lines(), {}
+    lines, costs = clean_lines(), {}
     for batch in BATCHES:
         pairs = [(seconds(REDACTOR.redact, lines, batch), seconds(mask, lines, batch)) for _ in range(rounds + 1)][1:]
-        told[batch] = {
+        costs[batch] = {
             "redact": LINES / statistics.median(ours for ours, _ in pairs),
             "mask": LINES / statistics.median(theirs for _, theirs in pairs),
             "ratio": statistics.median(theirs / ours for ours, theirs in pairs),
         }
-    return told
+    return costs
 
 
 def main() -> int:
@@ -140,8 +112,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="end with one JSON object")
     options = parser.parse_args()
     secrets, harmless = list(planted(seed=options.seed)), list(decoys(seed=options.seed))
-    all_of = judge(secrets, harmless)
-    held = judge([line for line in secrets if line.held_out], [line for line in harmless if line.held_out])
+    all_of = told(measure(REDACTOR, secrets, harmless))
+    held_out = [[line for line in lines if line.held_out] for lines in (secrets, harmless)]
+    held = told(measure(REDACTOR, *held_out))
     print(f"{'kind':<14}{'planted':>9}{'recall':>9}{'precision':>11}   held out: recall, precision")
     for kind, row in all_of["kinds"].items():
         other = held["kinds"][kind]
@@ -152,9 +125,9 @@ def main() -> int:
             f"{name}: {row['secrets']} secrets, {row['decoys']} decoys; {row['beside']:.3f} changed beside the secret"
         )
     lines = touched(show=options.show)
-    for name, told in lines.items():
-        if told["touched"]:
-            print(f"{name}: {told}")
+    for name, counts in lines.items():
+        if counts["touched"]:
+            print(f"{name}: {counts}")
     total, hit = (sum(row[key] for row in lines.values()) for key in ("lines", "touched"))
     print(f"real lines: {total}, touched {hit}")
     costs = speed(options.rounds)

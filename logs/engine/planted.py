@@ -1,4 +1,4 @@
-"""Log lines with secrets whose place is known, and decoys: what `redaction.py` measures recall and precision on.
+"""Log lines with secrets whose place is known, and decoys: what recall and precision are measured on.
 
 Made by a seed: the same seed, the same lines. No secret in it is anybody's.
 """
@@ -11,8 +11,8 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from planted_decoys import DECOYS
-from planted_templates import PLANTED
+from logs.engine.planted_decoys import DECOYS
+from logs.engine.planted_templates import PLANTED
 
 LETTERS, DIGITS = string.ascii_letters, string.digits
 HEX = "0123456789abcdef"
