@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 import rurex
 
@@ -19,6 +20,7 @@ FLAGS = re.compile(r"\(\?([a-zA-Z-]+)\)(.*)", re.DOTALL)
 NAMED_GROUP = re.compile(r"\(\?P?<[A-Za-z_]")
 
 
+@lru_cache(maxsize=1000)  # rules are made anew each time that a process looks whether they changed
 def checked(pattern: str) -> str:
     """Return a pattern that is fit for use on every line.
 

@@ -112,7 +112,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     site_admin = request.user.is_superuser
 
     def item(title: Any, icon: str, name: str, shown: bool = True) -> dict[str, Any]:
-        link = reverse(f"admin:{name}")
+        link = reverse(name if name == "redaction-index" else f"admin:{name}")
         active = request.path == link if name in EXACT else request.path.startswith(link)
         return {"title": title, "icon": icon, "link": link, "active": active, "permission": lambda _: shown}
 
@@ -131,6 +131,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("Sources"), "sensors", "logs_source_changelist"),
                 item(_("Datasets"), "database", "logs_dataset_changelist"),
                 item(_("Templates"), "format_quote", "logs_template_changelist"),
+                item(_("Redaction"), "visibility_off", "redaction-index"),
                 item(_("Model versions"), "model_training", "detection_modelversion_changelist"),
                 item(_("Scans"), "search_insights", "detection_scan_changelist"),
             ],

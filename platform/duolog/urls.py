@@ -14,9 +14,11 @@ from rest_framework.routers import SimpleRouter
 import analysis.api
 import detection.api
 import logs.api
+import logs.redaction_api
 import logs.rejected_api
 import logs.sources_api
 import workers.api
+from duolog import redaction
 from duolog.admin import live
 from duolog.importing import review, upload
 from duolog.plugins import registry
@@ -46,7 +48,10 @@ def receivers() -> list[URLPattern]:
 
 
 router = SimpleRouter(use_regex_path=False)
-for module in (workers.api, logs.api, logs.sources_api, logs.rejected_api, detection.api, analysis.api):
+APIS = (
+    workers.api, logs.api, logs.sources_api, logs.rejected_api, logs.redaction_api, detection.api, analysis.api,
+)  # fmt: skip
+for module in APIS:
     module.register(router)
 
 urlpatterns = [
@@ -56,6 +61,8 @@ urlpatterns = [
     path("admin/start/import-data/", admin.site.admin_view(upload), name="import"),
     path("admin/import/<slug:token>/", admin.site.admin_view(review), name="review-import"),
     path("admin/start/source/", admin.site.admin_view(new), name="new-source"),
+    path("admin/redaction/", admin.site.admin_view(redaction.index), name="redaction-index"),
+    path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),
     path("admin/", admin.site.urls),

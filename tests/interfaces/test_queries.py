@@ -12,7 +12,7 @@ from detection.models import ModelVersion, Score
 from duolog.plugins.types import BadRecord
 from logs import storage
 from logs.engine.chunks import Lines
-from logs.models import Dataset, Sequence, Source, Template
+from logs.models import Dataset, RedactionRule, Sequence, Source, Template
 from workers.models import Run
 
 
@@ -38,6 +38,9 @@ def many(ours):
             for number in range(30, 60)
         ]
     )
+    RedactionRule.objects.bulk_create(
+        [RedactionRule(project=ours.project, kind=f"own-{n}", pattern=f"own-{n}") for n in range(30)]
+    )
     sequences = Sequence.objects.bulk_create(
         [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(30)]
     )
@@ -50,7 +53,9 @@ def many(ours):
     return ours
 
 
-@pytest.mark.parametrize("name", ["runs", "datasets", "model-versions", "scans", "findings", "sources", "templates"])
+@pytest.mark.parametrize(
+    "name", ["runs", "datasets", "model-versions", "scans", "findings", "sources", "templates", "redaction-rules"]
+)
 def test_api_lists(api, many, name, django_assert_max_num_queries):
     client = api("viewer")
     with django_assert_max_num_queries(3):
@@ -95,6 +100,7 @@ def test_console_pages(browser, many, django_assert_max_num_queries):
         f"/admin/detection/scan/{many.scan.pk}/change/",
         f"/admin/analysis/finding/{many.finding.pk}/change/",
         f"/admin/logs/source/{many.source.pk}/change/",
+        "/admin/redaction/ours/",
     ]
     make_tenant("more")
     for page in pages:

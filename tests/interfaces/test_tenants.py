@@ -19,6 +19,7 @@ LISTS = [
     "findings",
     "sources",
     "templates",
+    "redaction-rules",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
@@ -40,6 +41,7 @@ def details(tenant):
         f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
+        f"redaction-rules/{tenant.rule.pk}",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
@@ -62,6 +64,10 @@ def writes(tenant):
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
         ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
         ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
+        ("post", "redaction-rules", {"project": tenant.project.slug, "kind": "email", "strategy": "keep"}),
+        ("patch", f"redaction-rules/{tenant.rule.pk}", {"strategy": "keep"}),
+        ("delete", f"redaction-rules/{tenant.rule.pk}", {}),
+        ("post", "redaction-rules/preview", {"project": tenant.project.slug, "texts": ["a"]}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -101,6 +107,7 @@ def test_foreign_rows_cannot_be_changed(api, ours, theirs):
     theirs.finding.refresh_from_db()
     assert theirs.run.cancel_at is None and theirs.finding.state == "open"
     assert record(theirs) and ApiToken.objects.get(project="theirs").name != "stolen"
+    assert [rule.strategy for rule in theirs.project.redaction_rules.all()] == ["mask"]
 
 
 def test_a_viewer_changes_nothing(api, ours):
@@ -151,6 +158,9 @@ def test_console_pages_of_foreign_rows_are_not_found(browser, ours, theirs):
     for name, mine, other in zip(CONSOLE, rows(ours), rows(theirs), strict=True):
         assert client.get(f"/admin/{name}/{mine.pk}/change/").status_code == 200, name
         assert client.get(f"/admin/{name}/{other.pk}/change/").status_code in (302, 404), name
+    assert client.get("/admin/redaction/ours/").status_code == 200
+    assert client.get("/admin/redaction/theirs/").status_code == 404
+    assert client.post("/admin/redaction/theirs/", {"deed": "delete", "kind": theirs.rule.kind}).status_code == 404
     assert client.get(f"/admin/workers/run/{theirs.run.pk}/live/").status_code == 404
     assert client.get(f"/admin/logs/dataset/{theirs.dataset.pk}/export/jsonl/").status_code == 404
     assert client.post(f"/admin/workers/run/{theirs.run.pk}/do/cancel/").status_code == 404
@@ -169,5 +179,6 @@ def test_staff_without_a_project_sees_an_empty_console(browser, ours):
     assert client.get("/admin/").status_code == 200
     assert client.get("/admin/analysis/finding/").status_code == 403
     assert client.get("/admin/start/scan/").status_code == 404
+    assert client.get("/admin/redaction/").status_code == 404
     assert client.get("/admin/auth/user/").status_code == 403
     assert client.get("/admin/duolog/membership/").status_code == 403

@@ -15,7 +15,18 @@ from duolog import access
 from duolog.plugins.types import BadRecord
 from logs import storage
 from logs.engine.chunks import Lines
-from logs.models import Dataset, Label, PendingChunk, Project, QuarantinedRow, Sequence, Source, Split, Template
+from logs.models import (
+    Dataset,
+    Label,
+    PendingChunk,
+    Project,
+    QuarantinedRow,
+    RedactionRule,
+    Sequence,
+    Source,
+    Split,
+    Template,
+)
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
 EVIL = "<script>alert('x')</script>"
@@ -57,6 +68,7 @@ class Tenant:
     finding: Finding
     template: Template
     source: Source
+    rule: RedactionRule
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -131,4 +143,5 @@ def make_tenant(slug: str) -> Tenant:
         changed_at=run.created_at,
     )  # fmt: skip
     source = make_source(project, dataset)
-    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source)
+    rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|{EVIL[:8]}")
+    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule)
