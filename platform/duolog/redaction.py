@@ -115,14 +115,7 @@ def page(request: HttpRequest, project: str) -> HttpResponse:
         return deed(request, row)
     except JobFailed as error:
         messages.error(request, str(error))
-        return back(row)
-
-
-def back(project: Project, said: str = "", request: HttpRequest | None = None) -> HttpResponse:
-    """Go to the page, and say there what was done."""
-    if request is not None:
-        messages.success(request, said)
-    return HttpResponseRedirect(reverse("redaction", args=[project.slug]))
+        return HttpResponseRedirect(reverse("redaction", args=[project]))
 
 
 def shown(request: HttpRequest, project: Project, **forms: Any) -> HttpResponse:
@@ -159,7 +152,7 @@ def rows(project: Project, mine: list[RedactionRule], measured: Measured | None)
 
 def set_strategy(request: HttpRequest, project: Project) -> HttpResponse:
     """Set what becomes of a kind that is built in, or of one that the project has made."""
-    kind, strategy = request.POST.get("kind", ""), request.POST.get("strategy", "")
+    kind, strategy = asked_kind(request), request.POST.get("strategy", "")
     rule = RedactionRule.objects.filter(project=project, kind=kind).first()
     if strategy not in RedactionRule.Strategy or (rule is None and kind not in KINDS):
         raise Http404
@@ -168,7 +161,7 @@ def set_strategy(request: HttpRequest, project: Project) -> HttpResponse:
         redaction_rules.change(rule, strategy=strategy, user=user)
     else:
         redaction_rules.create(project=project, kind=kind, strategy=strategy, pattern="", user=user)
-    return back(project, gettext("It holds for lines that come from now on, within seconds."), request)
+    return done(request, project, gettext("It holds for lines that come from now on, within seconds."))
 
 
 def add(request: HttpRequest, project: Project) -> HttpResponse:
@@ -180,14 +173,14 @@ def add(request: HttpRequest, project: Project) -> HttpResponse:
         except JobFailed as error:
             form.add_error(None, str(error))
         else:
-            return back(project, gettext("It holds for lines that come from now on, within seconds."), request)
+            return done(request, project, gettext("It holds for lines that come from now on, within seconds."))
     return shown(request, project, own=form)
 
 
 def delete(request: HttpRequest, project: Project) -> HttpResponse:
     """Delete a rule."""
-    get_object_or_404(RedactionRule, project=project, kind=request.POST.get("kind", "")).delete()
-    return back(project, gettext("The rule is deleted."), request)
+    get_object_or_404(RedactionRule, project=project, kind=asked_kind(request)).delete()
+    return done(request, project, gettext("The rule is deleted."))
 
 
 def attempt(request: HttpRequest, project: Project) -> HttpResponse:
@@ -199,6 +192,17 @@ def attempt(request: HttpRequest, project: Project) -> HttpResponse:
     lines, counts = redactor.redact(form.cleaned_data["text"].replace("\r\n", "\n").split("\n"))
     found = [(KINDS.get(kind, kind), count) for kind, count in counts.most_common()]
     return shown(request, project, text=form, tried="\n".join(lines), tried_counts=found)
+
+
+def asked_kind(request: HttpRequest) -> str:
+    """Return the kind that a row's button stands for, without what no table can hold."""
+    return request.POST.get("kind", "").replace("\0", "")
+
+
+def done(request: HttpRequest, project: Project, said: str) -> HttpResponse:
+    """Go to the page, and say there what was done."""
+    messages.success(request, said)
+    return HttpResponseRedirect(reverse("redaction", args=[project.slug]))
 
 
 DEEDS = {"set": set_strategy, "add": add, "delete": delete, "try": attempt}

@@ -87,7 +87,8 @@ def test_a_strategy_is_set_shown_with_who_set_it_and_taken_back(browser, ours):
     for odd in ({"kind": "nothing", "strategy": "mask"}, {"kind": "email", "strategy": "eat"}, {"kind": "email"}):
         assert client.post(AT, {"deed": "set", **odd}).status_code == 404
     assert client.post(AT, {"deed": "dance"}).status_code == 404
-    assert client.post(AT, {"deed": "delete", "kind": "email"}).status_code == 404
+    for kind in ("email", "a\0b"):
+        assert client.post(AT, {"deed": "delete", "kind": kind}).status_code == 404
 
 
 def test_a_pattern_is_added_and_deleted(browser, ours):
