@@ -143,5 +143,5 @@ def make_tenant(slug: str) -> Tenant:
         changed_at=run.created_at,
     )  # fmt: skip
     source = make_source(project, dataset)
-    rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|{EVIL[:8]}")
+    rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
     return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule)
