@@ -63,7 +63,7 @@ def test_a_full_disk_refuses_and_loses_nothing(_stack: Any, web: int, until: Cal
         told[status] += 1
         acknowledged += texts if status == 200 else []
         number += 1
-    assert told[503] >= 3
+    assert told[503] >= 3, told
     assert set(told) <= {200, 503}
 
     (_stack.home / "filler").unlink()

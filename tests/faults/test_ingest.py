@@ -125,7 +125,11 @@ def test_what_was_acknowledged_is_there_once(_stack: Any, web: int, until: Calla
             connection.close()
             return False
 
-    until(done, seconds=90)
+    try:
+        until(done, seconds=90)
+    except AssertionError as error:
+        tails = {name: _stack.log(name).read_text(errors="replace")[-3000:] for name in ("stream", "sweeper")}
+        raise AssertionError(tails) from error
     with connection.cursor() as cursor:
         cursor.execute("SELECT body FROM logs_chunk")
         stored = Counter(text for (body,) in cursor for text in chunks.unpack(body).texts)
