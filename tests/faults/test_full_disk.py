@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,17 +24,17 @@ ROOM = "400m"
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder on a disk of its own, which is small."""
-    folder = tmp_path_factory.mktemp("small") / "disk"
-    folder.mkdir(mode=0o755)
-    for each in (folder, *folder.parents[:3]):
-        each.chmod(0o755)
+def home() -> Iterator[Path]:
+    """A folder on a disk of its own, which is small; Postgres, which runs as nobody, must be able to enter it."""
+    folder = Path(tempfile.mkdtemp(prefix="duolog-full-"))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM},mode=755", "tmpfs", folder], check=False)
     if mounted.returncode:
+        folder.rmdir()
         pytest.skip("may not mount a disk here")
+    folder.chmod(0o755)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
 
 
 def send(port: int, token: str, texts: list[str]) -> int:

@@ -112,6 +112,9 @@ def test_what_was_acknowledged_is_there_once(_stack: Any, web: int, until: Calla
     for _ in range(KILLS):
         faults[chance.choice([*faults, "web", "postgres", "stream"])]()
         time.sleep(chance.uniform(0.1, 0.8))
+        for name in ("web", "stream", "sweeper"):  # as the stack does with what has ended by itself
+            if _stack.processes[name].poll() is not None:
+                again(name)
     before = sum(len(each.acknowledged) for each in shippers)
     until(lambda: sum(len(each.acknowledged) for each in shippers) > before + 5 * BATCH, seconds=60)
     halt.set()
