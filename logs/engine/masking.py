@@ -54,8 +54,11 @@ _pattern = rurex.compile(PATTERN)
 
 def mask(lines: Sequence[str]) -> list[str]:
     """Return the lines, in order, with every variable part replaced by `<*>`; masking twice changes nothing."""
-    replace = _pattern.sub
-    return [replace(MASK, line) for line in lines]
+    together = "\n".join(lines)
+    if together.count("\n") == len(lines) - 1:  # all at once: nothing in the pattern reaches beyond a line
+        masked: list[str] = _pattern.sub(MASK, together).split("\n")
+        return masked
+    return [_pattern.sub(MASK, line) for line in lines]
 
 
 def variables(lines: Sequence[str]) -> list[list[str]]:

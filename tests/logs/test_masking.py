@@ -82,3 +82,10 @@ def test_real_logs_shrink_to_few_distinct_lines(shared_data: Path, system: str, 
 def test_every_word_boundary_is_ascii():
     """One Unicode boundary makes Chinese lines six times slower to mask."""
     assert r"\b" not in masking.PATTERN.replace(masking.B, "")
+
+
+def test_lines_are_masked_together_as_each_by_itself() -> None:
+    lines = ["2026-11-25 10:00:00 took 12", "", "ms", "a 1\nb 2", "12:30", "用户 42 耗时300ms"]
+    assert mask(lines) == [mask([line])[0] for line in lines]
+    assert mask(lines[:3]) == ["<*> took <*>", "", "ms"]
+    assert mask([]) == []
