@@ -1,8 +1,8 @@
 """Lines a second from HTTP to committed, beside the fastest and the usual way: `python benchmarks/ingest.py --help`.
 
-Ours: shippers send gzipped NDJSON, 1,000 real lines a request, over eight connections that stay open, to the stack's own
-web server; an answer means that lines and receipt are on disk, with everything on: token, limits, redaction, masking,
-templates, packing. Sequences are made by another process later, which does not run here.
+Ours: shippers send gzipped NDJSON, 1,000 real lines a request, over eight connections that stay open, to the stack's
+own web server; an answer means that lines and receipt are on disk, with everything on: token, limits, redaction,
+masking, templates, packing. Sequences are made by another process later, which does not run here.
 COPY: the same lines, as rows that are ready, by binary COPY over eight connections, 1,000 rows a commit, into a table
 with a key. DRF: the same lines as JSON arrays through a ListSerializer and bulk_create, in the same web server.
 The three take turns. `slope`: how much longer a line takes at the end of `--slope` lines than at their beginning.

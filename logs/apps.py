@@ -15,7 +15,4 @@ class LogsConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from logs import jobs, sequencer, statistics, storage  # noqa: F401
-        from workers import streams
-
-        streams.CHORES.append(storage.forget)
+        from logs import jobs, retention, sequencer, statistics  # noqa: F401
