@@ -19,6 +19,6 @@ class WorkersConfig(AppConfig):
 
         from duolog.plugins import guard
         from workers import celery  # noqa: F401
-        from workers.jobs import Cancelled, LeaseLost
+        from workers.jobs import Cancelled, JobFailed, LeaseLost
 
-        guard.let_pass(Cancelled, LeaseLost, OperationalError, InterfaceError)
+        guard.let_pass(Cancelled, JobFailed, LeaseLost, OperationalError, InterfaceError)

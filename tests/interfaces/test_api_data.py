@@ -64,6 +64,12 @@ def test_an_unknown_format_is_refused(api, ours):
     assert "nonsense" in answer.data["detail"]
 
 
+def test_an_unknown_part_is_refused(api, ours):
+    answer = api("viewer").get(f"/api/v1/datasets/{ours.dataset.pk}/export/", {"part": "nonsense"})
+    assert answer.status_code == 400
+    assert "nonsense" in answer.data["detail"]
+
+
 def test_a_dataset_is_made_in_our_project_only(api, ours, theirs):
     client = api("engineer")
     assert client.post("/api/v1/datasets/", {"project": "ours", "name": "ours-logs"}).status_code == 400
