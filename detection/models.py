@@ -183,8 +183,8 @@ class Scan(models.Model):
     threshold = models.FloatField(_("threshold"))
     sequences = models.PositiveBigIntegerField(_("sequences"))
     anomalous = models.PositiveBigIntegerField(_("anomalous"))
-    shadow_of = models.OneToOneField(
-        "self", models.CASCADE, null=True, blank=True, related_name="shadow", verbose_name=_("shadow of")
+    shadow_of = models.ForeignKey(
+        "self", models.CASCADE, null=True, blank=True, related_name="shadows", verbose_name=_("shadow of")
     )
     drift = models.JSONField(_("drift"), default=dict)
     run = models.OneToOneField("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
@@ -196,9 +196,16 @@ class Scan(models.Model):
         verbose_name_plural = _("scans")
         ordering = ["-created_at"]
         constraints = [
+            # A day may see several shadows beside one champion, and a shadow become the champion.
             models.UniqueConstraint(
-                fields=["dataset", "version", "day", "threshold"], condition=Q(day__isnull=False), name="scan_live"
-            )
+                fields=["dataset", "version", "day", "threshold"],
+                condition=Q(day__isnull=False, shadow_of=None),
+                name="scan_live",
+            ),
+            models.UniqueConstraint(
+                fields=["shadow_of", "version", "threshold"], condition=Q(day__isnull=False), name="scan_live_shadow"
+            ),
+            models.UniqueConstraint(fields=["shadow_of"], condition=Q(day=None), name="scan_shadow"),
         ]
 
     def __str__(self) -> str:

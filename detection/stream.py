@@ -55,6 +55,8 @@ def judge(pk: int) -> bool:
     """
     source = Source.objects.select_related("project", "dataset").get(pk=pk)
     if (version := _model(source)) is None:
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET, {"source": pk, "kept": WAITING})
         return False
     with connection.cursor() as cursor:
         cursor.execute(TAKE, [pk, BATCH])
@@ -96,8 +98,6 @@ def _model(source: Source) -> ModelVersion | None:
 
 def _begin(source: Source) -> None:
     """Have a detector without labels fitted once there is enough to learn from: how most users begin."""
-    with connection.cursor() as cursor:
-        cursor.execute(FORGET, {"source": source.pk, "kept": WAITING})
     if Sequence.objects.filter(dataset=source.dataset)[:COLD].count() < COLD:
         return
     runs.enqueue(
@@ -123,7 +123,8 @@ def _add(
         dataset=dataset,
         day=day,
         threshold=version.threshold,
-        defaults={"project": version.project, "sequences": 0, "anomalous": 0, "shadow_of": shadow_of},
+        shadow_of=shadow_of,
+        defaults={"project": version.project, "sequences": 0, "anomalous": 0},
     )
     scan.add(live, found)
     more = len(found.blame) if anomalous is None else anomalous

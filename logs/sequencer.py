@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import polars as pl
+import rurex
 from django.db import connection
 from django.db.models.functions import Now
 
 from duolog.plugins.options import build
 from logs.engine import chunks, sequencing
 from logs.engine.chunks import Lines
+from logs.engine.masking import B
 from logs.engine.sequencing import Head, Heads, Rule
 from logs.models import OpenSequence, PendingChunk, Source
 from workers import streams
@@ -20,7 +21,9 @@ LINES = 20_000
 """Lines put into sequences in one transaction."""
 PLACES = 20
 """Bits for the number of a line in its chunk."""
-LEVELLED = r"^.{0,100}?(?:\b|_)(?i:trace|debug|info|notice|warn|warning|err|error|severe|crit|critical|fatal)\b"
+LEVELLED = rurex.compile(
+    rf"^.{{0,100}}?(?:{B}|_)(?i:trace|debug|info|notice|warn|warning|err|error|severe|crit|critical|fatal){B}"
+)
 
 COLUMNS = {
     "key": "text", "first": "int8", "window": "int8", "entries": "text[]", "times": "float8[]", "services": "text[]",
@@ -137,10 +140,13 @@ def headed(lines: Lines) -> list[str]:
     if not any(lines.levels):
         return lines.texts
     # The detector reads both off the line; one that says its level itself keeps its own header.
-    told = pl.Series(lines.texts, dtype=pl.String).str.contains(LEVELLED).to_list()
     return [
-        text if known or not level else f"{level.upper()} {service}: {text}" if service else f"{level.upper()} {text}"
-        for text, level, service, known in zip(lines.texts, lines.levels, lines.services, told, strict=True)
+        text
+        if not level or LEVELLED.search(text)
+        else f"{level.upper()} {service}: {text}"
+        if service
+        else f"{level.upper()} {text}"
+        for text, level, service in zip(lines.texts, lines.levels, lines.services, strict=True)
     ]
 
 

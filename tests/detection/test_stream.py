@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from analysis.models import Finding
+from detection import aliases
+from detection.aliases import CHAMPION, SHADOW
 from detection.models import ModelVersion, NewScore, Scan, Score
 from logs import receive, storage
 from logs.engine.chunks import Lines
@@ -65,6 +67,24 @@ def test_a_stream_is_learned_and_then_watched() -> None:
     assert found.score.blame is not None and len(found.score.blame) == len(broken)
     assert live.anomalous == Score.objects.filter(scan=live).count() == Finding.objects.count()
     assert not NewScore.objects.exists()
+
+    # The same day: one shadow, then another, which becomes the champion.
+    second, third = (copy_of(version, number) for number in (2, 3))
+    for number, (alias, shadow) in enumerate([(SHADOW, second), (SHADOW, third), (CHAMPION, third)]):
+        aliases.point(shadow, alias, reason="a test")
+        send(source, [USUAL, broken, USUAL], began + 7000 + 1000 * number, f"c{number}")
+        streams.run("open-findings", source.pk)
+    assert {scan.version for scan in Scan.objects.filter(shadow_of=live)} == {second, third}
+    now = Scan.objects.get(version=third, shadow_of=None)
+    assert now.sequences > 0
+    assert now.anomalous == now.scores.count() > 0
+    assert not UnjudgedSequence.objects.exists()
+
+
+def copy_of(version: ModelVersion, number: int) -> ModelVersion:
+    """The same detector under another number."""
+    fields = {field.attname: getattr(version, field.attname) for field in version._meta.concrete_fields}
+    return ModelVersion.objects.create(**fields | {"id": None, "number": number, "run_id": None})
 
 
 def test_a_stage_that_is_rung_twice_does_its_work_once() -> None:
