@@ -6,7 +6,6 @@ ids, texts, services, levels and attributes, in MessagePack under zstd.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cramjam
@@ -55,11 +54,3 @@ def unpack(body: bytes | memoryview) -> Lines:
     steps, templates, texts, services, levels, attributes = _decoder.decode(bytes(cramjam.zstd.decompress(body)))
     times = np.cumsum(np.frombuffer(steps, "<i8")) / 1e6
     return Lines(texts, times.tolist(), services, levels, attributes, np.frombuffer(templates, "<i8").tolist())
-
-
-def pick(lines: Lines, members: Sequence[int]) -> Lines:
-    """Return the lines at some places, in that order."""
-    columns = ([column[member] for member in members] for column in (
-        lines.texts, lines.times, lines.services, lines.levels, lines.attributes, lines.templates,
-    ))  # fmt: skip
-    return Lines(*columns)  # type: ignore[arg-type]  # each comprehension keeps its column's type
