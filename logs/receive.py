@@ -16,7 +16,7 @@ from functools import partial
 from hashlib import blake2b
 
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
@@ -74,7 +74,7 @@ def receive(request: HttpRequest, receiver: str, path: str, project: str = "") -
         reply = guard.call(plugin, "handle", received, partial(store, sender, receiver, plugin.overloaded, body))
     except Refused as refused:
         reply = _with_headers(plugin.refuse(received, refused), refused)
-    except (PluginError, DatabaseError):
+    except (PluginError, Error):
         logger.exception("receiver=%s", receiver)
         connection.close()
         broken = Refused(503, gettext("nothing can be stored at the moment"), retry_after=WAIT)
@@ -191,7 +191,7 @@ def store(sender: Sender, receiver: str, overloaded: int, body: bytes | None, ba
     try:
         _admit(sender, len(batch.texts), overloaded)
         receipt = _commit(sender.source, receiver, body, batch)
-    except DatabaseError as error:
+    except Error as error:  # an InterfaceError is no DatabaseError
         logger.warning("receiver=%s: %s", receiver, error)
         connection.close()
         raise Refused(503, gettext("nothing can be stored at the moment"), retry_after=WAIT) from error

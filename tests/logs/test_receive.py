@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 
 from duolog import access
@@ -137,6 +138,21 @@ def test_overload_refuses_the_whole_before_storing(
     assert answer.status_code == status
     assert int(answer["Retry-After"]) > 0
     assert Receipt.objects.count() == 1
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+@pytest.mark.parametrize("part", ["storage.store", "access.find_token"])
+def test_a_database_that_goes_away_is_no_error_of_ours(
+    client: Client, token: str, monkeypatch: pytest.MonkeyPatch, error: type[Exception], part: str
+) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise error("the connection is closed")
+
+    monkeypatch.setattr(f"logs.receive.{part}", gone)
+    monkeypatch.setattr("logs.receive.connection.close", lambda: None)  # the test's own transaction
+    answer = push(client, authorization=f"Bearer {token}")
+    assert answer.status_code == 503
+    assert int(answer["Retry-After"]) > 0
 
 
 def test_a_token_has_its_pace(client: Client, user: User) -> None:

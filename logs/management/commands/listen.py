@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -67,7 +67,7 @@ def admit(about: Mapping[str, str], request: bytes) -> Store:
     """Return the store of a gRPC call by the token in its metadata; raises Refused."""
     try:
         sender = receive.authenticate(dict(about))
-    except DatabaseError as error:
+    except Error as error:
         connection.close()
         raise Refused(503, gettext("nothing can be stored at the moment"), retry_after=receive.WAIT) from error
     return partial(receive.store, sender, "otlp", OVERLOADED, request)
