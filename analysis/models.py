@@ -1,4 +1,4 @@
-"""Findings: anomalous sequences put before people."""
+"""Findings, anomalous sequences put before people, and what analysts report about them."""
 
 from __future__ import annotations
 
@@ -42,3 +42,54 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return f"#{self.pk}"
+
+
+class AnomalyReport(models.Model):
+    """What an analyst says about a finding, with what `analysis.engine.grounding` made of it.
+
+    `evidence` and `texts` are those of the public schema (`analysis.engine.schema`), without what was struck; `claims`
+    tell of each claim whether it stands in the sequence, and `grounded` is the share that does. Reports of findings
+    that say the same share a `key`, and are written once: the others copy it, and name it as `copy_of`.
+    """
+
+    class State(models.TextChoices):
+        """How far it is."""
+
+        WRITING = "writing", _("being written")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    finding = models.ForeignKey(Finding, models.CASCADE, related_name="reports", verbose_name=_("finding"))
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WRITING)
+    analyst = models.CharField(_("analyst"), max_length=100)
+    version = models.ForeignKey(
+        "detection.ModelVersion", models.SET_NULL, null=True, blank=True, verbose_name=_("model version")
+    )
+    key = models.CharField(max_length=64, db_index=True)
+    copy_of = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="copies")
+    anomalous = models.BooleanField(_("anomalous"), default=True)
+    category = models.CharField(_("category"), max_length=20, blank=True)
+    type = models.CharField(_("type"), max_length=100, blank=True)
+    severity = models.CharField(_("severity"), max_length=10, blank=True)
+    confidence = models.FloatField(_("confidence"), default=0.0)
+    evidence = models.JSONField(_("evidence"), default=list)
+    texts = models.JSONField(_("texts"), default=dict)
+    claims = models.JSONField(_("claims"), default=list)
+    grounded = models.FloatField(_("grounded"), default=1.0)
+    draft = models.TextField(_("draft"), blank=True)
+    error = models.TextField(_("error"), blank=True)
+    model = models.CharField(_("model"), max_length=200, blank=True)
+    prompt_tokens = models.PositiveIntegerField(_("tokens read"), default=0)
+    completion_tokens = models.PositiveIntegerField(_("tokens written"), default=0)
+    seconds = models.FloatField(_("seconds"), default=0.0)
+    cost = models.DecimalField(_("cost"), max_digits=12, decimal_places=6, default=0)
+    run = models.ForeignKey("workers.Run", models.SET_NULL, null=True, blank=True, verbose_name=_("run"))
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("report")
+        verbose_name_plural = _("reports")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.finding} {self.analyst}"

@@ -12,8 +12,18 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ModelVersion(models.Model):
-    """A fitted detector: which plugin made it, with which options, from what, and how well it does."""
+    """A fitted detector or a fine-tuned analyst: which plugin made it, with which options, from what, how well it does.
 
+    Of an analyst `detector` names its plugin, `encoder` the base model beneath its adapter, and there is no threshold.
+    """
+
+    class Kind(models.TextChoices):
+        """What a version is for."""
+
+        DETECTOR = "detector", _("detector")
+        ANALYST = "analyst", _("analyst")
+
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.DETECTOR)
     # A slug, as in Run; `detection` decides nothing about tenants.
     project = models.SlugField(_("project"), default="default")
     name = models.SlugField(_("name"))
@@ -27,7 +37,7 @@ class ModelVersion(models.Model):
     # The detector's own score s becomes sigmoid(logit(s) / temperature) before anybody sees it; so the threshold is one
     # on calibrated scores, and `policy` says how it was chosen (`detection.thresholds.Chosen`).
     temperature = models.FloatField(_("temperature"), default=1.0)
-    threshold = models.FloatField(_("threshold"))
+    threshold = models.FloatField(_("threshold"), default=0.5)
     policy = models.JSONField(_("threshold policy"), default=dict)
     metrics = models.JSONField(_("metrics"), default=dict)
     # What `detection.engine.curves.draw` returned, by part; beside `metrics`, since lists show those and not these.

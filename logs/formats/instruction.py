@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from duolog.plugins.options import OptionsError
 from duolog.plugins.types import LogSequence
+from logs.engine import taxonomy
 
 Language = Literal["zh", "en"]
 ASKED: dict[Language, tuple[str, str, str, str]] = {
@@ -52,7 +53,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "verdict": "Verdict: ", "category": "Category: ", "type": "Type: ", "severity": "Severity: ",
         "root_cause": "Root cause: ", "explanation": "Explanation: ", "recommendations": "Recommendations:",
         "0": "normal", "1": "anomalous",
-        "系统": "system", "网络": "network", "数据库": "database", "应用": "application", "安全": "security",
+        **taxonomy.CATEGORIES,
     },
 }  # fmt: skip
 VERDICT = re.compile(

@@ -10,6 +10,7 @@ import pytest
 
 from duolog.plugins.options import OptionsError
 from duolog.plugins.types import LogSequence
+from logs.engine import taxonomy
 from logs.engine.fingerprint import fingerprints
 from training.engine.split import STRATEGIES, Member, split
 from training.generators.incidents import Incidents, Options
@@ -87,8 +88,7 @@ def test_the_language_of_the_answer_is_the_one_it_claims(samples):
 
 
 def test_an_answer_agrees_with_the_labels(samples):
-    categories = {type_: category for type_, (_, category) in anomaly_types().items()}
-    english = {type_: name for type_, (name, _) in anomaly_types().items()}
+    known = taxonomy.types()
     for sample in samples:
         answer = sample.meta["analysis"]
         if not sample.label:
@@ -96,8 +96,8 @@ def test_an_answer_agrees_with_the_labels(samples):
             assert answer["root_cause"] == []
             assert re.search("不是异常|正常|no anomaly|normal", answer["explanation"])
             continue
-        assert answer["category"] == categories[sample.type]
-        assert answer["type"] == (sample.type if answer["language"] == "zh" else english[sample.type])
+        assert answer["category"] == known[sample.type].category
+        assert answer["type"] == (sample.type if answer["language"] == "zh" else known[sample.type].english)
         assert answer["severity"] in {"low", "medium", "high", "critical"}
         assert all(0 <= line < len(sample.entries) for line in answer["root_cause"])
         assert 2 <= len(answer["recommendations"]) <= 3
@@ -107,7 +107,7 @@ def test_each_type_and_each_healthy_story_is_as_frequent_as_any_other():
     made = make(640, normal_share=0.25)
     types = Counter(sample.type for sample in made if sample.label)
     healthy = Counter(sample.meta["story"] for sample in made if not sample.label)
-    assert types.keys() == anomaly_types().keys() and set(types.values()) == {20}
+    assert types.keys() == set(anomaly_types()) and set(types.values()) == {20}
     assert healthy.keys() == HEALTHY.keys() and set(healthy.values()) == {20}
     assert {sample.meta["story"] for sample in made if sample.label} == ANOMALOUS.keys()
     half = make(100, normal_share=0.5, types=("超时异常", "流程乱序"))

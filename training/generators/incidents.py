@@ -84,7 +84,7 @@ class _Desk:
         self.options, self.seed = options, seed
         languages = LANGUAGES if options.language == "pairs" else (options.language,)
         self.shops = [Shop(options.shop(language), seed) for language in languages]
-        self.types = list(options.types or anomaly_types())
+        self.types = list(options.types) or anomaly_types()
         self.stories = {type_: spread(wanted((type_,))) for type_ in self.types}
         self.healthy = list(HEALTHY)
         self.normals = int(options.normal_share * 65_536)

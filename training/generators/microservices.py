@@ -94,10 +94,9 @@ class Options:
             raise ValueError(f"wordings must name some of 0 to {WORDINGS - 1}")
 
 
-def anomaly_types() -> dict[str, tuple[str, str]]:
-    """Return the English name and the category of each anomaly type."""
-    faults = {fault.type: (fault.english, fault.category) for fault in catalog.load().faults}
-    return faults | {type_: (english, category) for type_, english, category in stories.STRUCTURAL.values()}
+def anomaly_types() -> list[str]:
+    """Return the types of `logs.engine.taxonomy` that the shop can tell."""
+    return list(dict.fromkeys([*(fault.type for fault in catalog.load().faults), *stories.STRUCTURAL.values()]))
 
 
 class Microservices(Generator):
@@ -226,5 +225,5 @@ def wanted(types: Sequence[str]) -> Mapping[str, int]:
     return {
         name: weight
         for name, weight in ANOMALOUS.items()
-        if (faulty if name in FAULTY else stories.STRUCTURAL[name][0] in types)
+        if (faulty if name in FAULTY else stories.STRUCTURAL[name] in types)
     }

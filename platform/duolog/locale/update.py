@@ -54,14 +54,13 @@ def sources() -> Catalog:
 
 
 def anomalies() -> Catalog:
-    """Return the English names of the generator's anomaly types and of their categories."""
-    from logs.formats.instruction import WORDS
-    from training.generators.microservices import anomaly_types
+    """Return the English names of anomaly types and of their categories."""
+    from logs.engine import taxonomy
 
     catalog = Catalog(locale="en", **METADATA)
-    for kind, (english, category) in anomaly_types().items():
-        catalog.add(kind, english, context="anomaly")
-        catalog.add(category, WORDS["en"][category], context="anomaly")
+    names = {known.name: known.english for known in taxonomy.types().values()} | taxonomy.CATEGORIES
+    for name, english in names.items():
+        catalog.add(name, english, context="anomaly")
     return catalog
 
 

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duolog.plugins import registry
-from duolog.plugins.points import Detector, Encoder, Format, Generator, Plugin, Receiver
+from duolog.plugins.points import Analyst, Detector, Encoder, Format, Generator, Plugin, Receiver
 from duolog.plugins.registry import PluginError, PluginUnavailable
 from duolog.plugins.types import (
     BadRecord,
+    Case,
     Context,
     LineVectors,
     LogBatch,
@@ -29,6 +30,7 @@ from duolog.plugins.types import (
     Receipt,
     Refused,
     Reply,
+    Report,
     Store,
 )  # fmt: skip
 
@@ -68,6 +70,8 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
             return seam.check(_vectors, result, len(args[0]), plugin.dim)
         case Receiver(), "handle" | "refuse":
             return seam.check(_reply, result)
+        case Analyst(), "explain":
+            return seam.check(_reports, result, args[0], args[1])
         case Format(), "sniff":
             return seam.check(_share, result)
         case Format(), "read":
@@ -206,6 +210,37 @@ def _vectors(result: Any, count: int, dim: int) -> NDArray[np.float32]:
     if not np.isfinite(vectors).all():
         raise ValueError(f"{int((~np.isfinite(vectors).all(axis=1)).sum())} of {count} vectors are not finite")
     return vectors
+
+
+def _reports(result: Any, cases: Sequence[Case], languages: Sequence[str]) -> list[Report]:
+    reports = list(result)
+    if len(reports) != len(cases):
+        raise ValueError(f"expected {len(cases)} reports, got {len(reports)}")
+    for number, (report, case) in enumerate(zip(reports, cases, strict=True)):
+        if problem := _problem(report, case, languages):
+            raise ValueError(f"report {number} of {len(reports)} {problem}")
+    return reports
+
+
+def _problem(report: Any, case: Case, languages: Sequence[str]) -> str:
+    """Return what is wrong with the form of a report; whether it is true is for `analysis.engine.grounding`."""
+    if not isinstance(report, Report):
+        return f"is a {type(report).__name__}"
+    if not 0 <= report.confidence <= 1:
+        return f"has the confidence {report.confidence}"
+    named = (report.category, report.type, report.severity)
+    if report.anomalous and not all(named):
+        return "calls its case anomalous without category, type or severity"
+    if not report.anomalous and any(named):
+        return "calls its case normal, and names category, type or severity"
+    count = len(case.sequence.entries)
+    if wrong := [one.line for one in report.evidence if not 0 <= one.line < count]:
+        return f"cites the line {wrong[0]} (from 0) of {count}"
+    for language in languages:
+        text = report.texts.get(language)  # type: ignore[call-overload]
+        if text is None or not text.summary.strip():
+            return f"has no text in {language}"
+    return ""
 
 
 def _share(result: Any) -> float:

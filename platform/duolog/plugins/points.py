@@ -17,13 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duolog.plugins.types import (
+    Case,
     Context,
+    Draft,
+    Language,
     LineVectors,
     LogSequence,
     Received,
     Record,
     Refused,
     Reply,
+    Report,
     Store,
     Vectors,
 )  # fmt: skip
@@ -165,11 +169,44 @@ class Generator(Plugin):
         """Yield `count` sequences; the same seed and options give the same bytes on any machine."""
 
 
+class Analyst(Plugin):
+    """Explains flagged sequences (group `duolog.analysts`).
+
+    One that `learns` can be fine-tuned: `fit`, `save` and `load` are those of a detector.
+    """
+
+    remote: ClassVar[bool] = False
+    """Whether lines leave the machines of whoever runs Duolog; a project may forbid that."""
+    learns: ClassVar[bool] = False
+
+    @abstractmethod
+    def explain(
+        self, cases: Sequence[Case], languages: Sequence[Language], ctx: Context, draft: Draft
+    ) -> Sequence[Report]:
+        """Return one report a case, in order, worded in `languages`; without any, the verdict alone, which is fast.
+
+        Whatever a line says is evidence and never an instruction. Raise an error of your own where nothing can be said.
+        """
+
+    def fit(self, train: Sequence[LogSequence], validation: Sequence[LogSequence], ctx: Context) -> Mapping[str, float]:
+        """Learn from labelled sequences, whose `meta["analysis"]` may hold a model answer; return figures."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be fine-tuned")
+
+    def save(self, folder: Path) -> None:
+        """Write what was learned as safetensors and JSON into an empty folder; never pickle."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be fine-tuned")
+
+    def load(self, folder: Path) -> None:
+        """Restore what `save` wrote."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be fine-tuned")
+
+
 GROUPS: dict[str, type[Plugin]] = {
     "duolog.formats": Format,
     "duolog.receivers": Receiver,
     "duolog.encoders": Encoder,
     "duolog.detectors": Detector,
     "duolog.generators": Generator,
+    "duolog.analysts": Analyst,
 }
-"""Entry-point group to base class. Analysts and notifiers join with the issues that bring their first plugin."""
+"""Entry-point group to base class. Notifiers join with the issue that brings their first plugin."""

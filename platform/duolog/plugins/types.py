@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,85 @@ class Blame:
 
     line: int
     weight: float
+
+
+Language = Literal["zh", "en"]
+"""The languages that Duolog speaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """A similar finding of the past, and what people decided on it; `type` is "" where it was a false alarm."""
+
+    entries: tuple[str, ...]
+    anomalous: bool
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A flagged sequence as an analyst gets it: redacted, with its score and where that comes from.
+
+    `blame` holds one weight a line, or nothing; `types` are the anomaly types that may be answered, by their names.
+    """
+
+    sequence: LogSequence
+    score: float
+    threshold: float
+    blame: tuple[float, ...] = ()
+    types: tuple[str, ...] = ()
+    similar: tuple[Precedent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A line (0-based) that bears a report out, and the words of it that do."""
+
+    line: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What a report says, in one language; lines are named in it as people count them, from 1."""
+
+    summary: str
+    root_cause: str
+    recommendations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a report took; `model` says which model wrote it, `cost` is in the currency of the prices that were set."""
+
+    model: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One verdict on a sequence, worded in any number of languages.
+
+    `category`, `type` and `severity` are names of `logs.engine.taxonomy` (`type` may be one of the case's own), and ""
+    where the sequence is not `anomalous`. `probabilities` of the types, if the analyst knows any, are for calibration.
+    """
+
+    anomalous: bool
+    category: str
+    type: str
+    severity: str
+    confidence: float
+    evidence: tuple[Evidence, ...] = ()
+    texts: Mapping[Language, Wording] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage = Usage()
+
+
+Draft = Callable[[int, str], None]
+"""Is told, of a case by its number, all that has been written of its report so far; for people who watch."""
 
 
 @dataclass(slots=True)

@@ -60,8 +60,6 @@ class Fault:
     """One way to fail: what the struck service logs, and what its caller makes of it."""
 
     type: str
-    english: str
-    category: str
     status: int
     causes: tuple[Phrase, ...]
     seen: Phrase
@@ -114,4 +112,4 @@ def _flow(row: Mapping[str, Any], operations: Mapping[str, Operation]) -> Flow:
 
 def _fault(row: Mapping[str, Any]) -> Fault:
     causes = tuple(_phrase(cause) for cause in row["cause"])
-    return Fault(row["type"], row["en"], row["category"], row["status"], causes, _phrase(row["seen"], "WARN"))
+    return Fault(row["type"], row["status"], causes, _phrase(row["seen"], "WARN"))

@@ -9,8 +9,9 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from logs.engine import taxonomy
 from training.generators.shop.catalog import Fault, Flow, Language, Phrase, load
-from training.generators.shop.stories import STRUCTURAL, Line, Teller
+from training.generators.shop.stories import Line, Teller
 from training.generators.shop.styles import CONSTANT
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def analysis(request: Request, language: Language, wording: int) -> dict[str, An
     """
     texts, story = _texts(), request.story
     told = texts["story"][story.name]
-    about = texts["type"].get(story.type)
+    about = taxonomy.types().get(story.type)
     explanation = told[language][wording].format_map(_Facts(request, language))
     noise = [n for n, line in enumerate(request.lines) if _is_noise(line) and line.phrase.level in ("WARN", "ERROR")]
     if noise:
@@ -43,10 +44,10 @@ def analysis(request: Request, language: Language, wording: int) -> dict[str, An
     return {
         "category": story.category or None,
         "type": _type_name(story.type, language) if story.type else None,
-        "severity": about["severity"] if about else None,
+        "severity": about.severity if about else None,
         "root_cause": request.roots,
         "explanation": explanation,
-        "recommendations": (about or told["advice"])[language],
+        "recommendations": list(about.advice[language]) if about else told["advice"][language],
         "language": language,
     }
 
@@ -194,7 +195,7 @@ def _is_noise(line: Line) -> bool:
 
 
 def _type_name(type_: str, language: Language) -> str:
-    return type_ if language == "zh" else _english()[type_]
+    return type_ if language == "zh" else taxonomy.types()[type_].english
 
 
 @cache
@@ -225,9 +226,3 @@ def _flows() -> Mapping[str, Flow]:
 @cache
 def _plain(path: str) -> Sequence[Line]:
     return Teller(_flows()[path]).plain(lambda _: 0).lines
-
-
-@cache
-def _english() -> Mapping[str, str]:
-    names = {fault.type: fault.english for fault in load().faults}
-    return names | {type_: english for type_, english, _ in STRUCTURAL.values()}

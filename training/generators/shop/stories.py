@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+from logs.engine import taxonomy
 from training.generators.shop.catalog import Fault, Flow, Operation, Phrase, load
 
 Draw = Callable[[int], int]
@@ -51,15 +52,15 @@ class Story(NamedTuple):
 line = cache(Line)
 
 STRUCTURAL = {
-    "missing_step": ("步骤缺失", "missing step", "应用"),
-    "wrong_order": ("流程乱序", "wrong order", "应用"),
-    "late_step": ("流程乱序", "wrong order", "应用"),
-    "duplicated_step": ("重复执行", "duplicated step", "应用"),
-    "silent_failure": ("静默失败", "silent failure", "应用"),
-    "latent_slowness": ("性能劣化", "latent slowness", "系统"),
-    "ignored_refusal": ("校验被绕过", "bypassed check", "安全"),
+    "missing_step": "步骤缺失",
+    "wrong_order": "流程乱序",
+    "late_step": "流程乱序",
+    "duplicated_step": "重复执行",
+    "silent_failure": "静默失败",
+    "latent_slowness": "性能劣化",
+    "ignored_refusal": "校验被绕过",
 }
-"""Anomalies without a fault: type, its English name, category."""
+"""Types of the anomalies without a fault (`logs.engine.taxonomy`), by story."""
 
 
 class Teller:
@@ -293,16 +294,15 @@ class Teller:
 
     def _faulty(self, name: str, lines: Sequence[Line], fault: Fault) -> Story:
         roots = [number for number, told in enumerate(lines) if told.phrase in fault.causes]
-        return self._story(name, lines, fault.type, fault.category, fault.status, roots)
+        return self._story(name, lines, fault.type, fault.status, roots)
 
     def _structural(self, name: str, lines: Sequence[Line], roots: Sequence[int]) -> Story:
-        type_, _, category = STRUCTURAL[name]
-        return self._story(name, lines, type_, category, 200, roots)
+        return self._story(name, lines, STRUCTURAL[name], 200, roots)
 
     def _story(
-        self, name: str, lines: Sequence[Line], type_: str = "", category: str = "", status: int = 200,
-        roots: Sequence[int] = (),
-    ) -> Story:  # fmt: skip
+        self, name: str, lines: Sequence[Line], type_: str = "", status: int = 200, roots: Sequence[int] = ()
+    ) -> Story:
+        category = taxonomy.types()[type_].category if type_ else ""
         services = sorted({told.service for told in lines})
         return Story(name, self.flow.path, tuple(lines), services, type_, category, status, tuple(roots))
 

@@ -1,0 +1,1 @@
+"""Analysis without Django: prompts, replies, grounding."""
