@@ -162,9 +162,9 @@ def test_a_set_that_cannot_be_filled_says_what_to_do():
 
 def test_every_type_and_story_has_its_texts():
     texts = _texts()
-    assert texts["type"].keys() == anomaly_types().keys()
+    assert taxonomy.types().keys() == set(anomaly_types())
     assert texts["story"].keys() == {*HEALTHY, *ANOMALOUS}
-    for row in texts["type"].values():
-        assert len(row["zh"]) == len(row["en"])
-        assert not any(re.search(r"\d", text) for text in row["zh"] + row["en"])
+    for known in taxonomy.types().values():
+        assert len(known.advice["zh"]) == len(known.advice["en"])
+        assert not any(re.search(r"\d", text) for text in known.advice["zh"] + known.advice["en"])
     assert all(len(row[name]) == 2 for row in texts["story"].values() for name in ("zh", "en"))
