@@ -13,10 +13,10 @@ from logs.formats import seed, training
 from logs.formats.rows import ObjectFormat
 
 COLUMNS = (
-    "sequence_id", "log_sequence", "label", "category", "anomaly_type", "severity", "root_cause_lines", "explanation",
-    "recommendations",
+    "sequence_id", "log_sequence", "label", "category", "anomaly_type", "severity", "root_cause_lines", "summary",
+    "explanation", "recommendations",
 )  # fmt: skip
-PARTS = ("category", "severity", "explanation", "recommendations", "language")
+PARTS = ("category", "severity", "summary", "explanation", "recommendations", "language")
 """Of `meta["analysis"]`, the members that are columns by their own names; the others stay in `analysis`."""
 
 

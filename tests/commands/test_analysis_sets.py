@@ -52,7 +52,7 @@ def test_an_analysis_set_is_an_ordinary_dataset_with_explanations(capsys: Any, t
     back = {one.id: one for one in open_records(tmp_path / "anomaly_classification_dataset.json").records}
     stored = Sequence.objects.get(key=rows[0]["sequence_id"])
     assert back[stored.key].meta == stored.meta
-    for name, columns in (("anomaly_classification_dataset", 10), ("unsloth_training_data", 3)):
+    for name, columns in (("anomaly_classification_dataset", 11), ("unsloth_training_data", 3)):
         with (tmp_path / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             table = list(csv.reader(stream))
         assert (len(table), {len(row) for row in table}) == (161, {columns})

@@ -30,7 +30,7 @@ JSON = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT | st.list
 
 @st.composite
 def analyses(draw: st.DrawFn, label: int) -> dict[str, Any]:
-    told = {"explanation": draw(TEXT), "recommendations": draw(st.lists(TEXT, max_size=2))}
+    told = {"summary": draw(TEXT), "explanation": draw(TEXT), "recommendations": draw(st.lists(TEXT, max_size=2))}
     told |= {"language": draw(st.sampled_from(["zh", "en"])), "type": draw(TEXT) if label else None}
     told |= {"category": draw(st.sampled_from(["网络", "安全"])) if label else None}
     told |= {"severity": draw(st.sampled_from(["low", "critical"])) if label else None}
@@ -75,7 +75,7 @@ def test_lines_and_labels_come_back_from_what_was_asked(plugin: Format, data: li
 
 ANALYSIS = {
     "category": "网络", "type": "timeout", "severity": "high", "root_cause": [1, 2], "language": "en",
-    "explanation": "It began at line 2.", "recommendations": ["Look.", "Mend."],
+    "summary": "Timed out.", "explanation": "It began at line 2.", "recommendations": ["Look.", "Mend."],
 }  # fmt: skip
 ONE = LogSequence("a", ("started", "timed out", "gave up\n3: x"), 1, "超时异常", (), {"analysis": ANALYSIS})
 

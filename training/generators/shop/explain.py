@@ -36,7 +36,9 @@ def analysis(request: Request, language: Language, wording: int) -> dict[str, An
     texts, story = _texts(), request.story
     told = texts["story"][story.name]
     about = taxonomy.types().get(story.type)
-    explanation = told[language][wording].format_map(_Facts(request, language))
+    facts = _Facts(request, language)
+    summary = told["summary"][language].format_map(facts)
+    explanation = told[language][wording].format_map(facts)
     noise = [n for n, line in enumerate(request.lines) if _is_noise(line) and line.phrase.level in ("WARN", "ERROR")]
     if noise:
         gap = " " if language == "en" else ""
@@ -46,6 +48,7 @@ def analysis(request: Request, language: Language, wording: int) -> dict[str, An
         "type": _type_name(story.type, language) if story.type else None,
         "severity": about.severity if about else None,
         "root_cause": request.roots,
+        "summary": summary[0].upper() + summary[1:] if language == "en" else summary,
         "explanation": explanation,
         "recommendations": list(about.advice[language]) if about else told["advice"][language],
         "language": language,
