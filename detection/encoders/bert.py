@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from detection.encoders import e5_wheel
+from detection.engine import pretrained
 from duolog.plugins.points import Encoder, Needs
 from duolog.plugins.types import Vectors
 
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """Raised when the same weights would give other vectors, so that cached ones are not mixed with new ones."""
-
-FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "vocab.txt", "*.model")
-"""What a model needs; nothing that could run code is ever fetched or read (no pickle, no remote code)."""
-
-
-class EncoderUnavailable(RuntimeError):
-    """The model is neither a folder, nor shipped, nor reachable; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ class Bert(Encoder):
 
     @cached_property
     def folder(self) -> Path:
-        """Where the model lies; raise EncoderUnavailable."""
+        """Where the model lies; raise ModelUnavailable."""
         return resolve(self.options.model, self.options.cache)
 
     @property
@@ -78,13 +70,7 @@ class Bert(Encoder):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the model's files and every setting that changes a vector."""
-        total = hashlib.sha256()
-        settings = (FORMAT, self.prefix, self.tokens, self.options.precision)
-        total.update(repr(settings).encode())
-        for path in sorted({file for pattern in FILES for file in self.folder.glob(pattern)}):
-            with path.open("rb") as stream:
-                total.update(path.name.encode() + hashlib.file_digest(stream, "sha256").digest())
-        return total.hexdigest()
+        return pretrained.digest(self.folder, FORMAT, self.prefix, self.tokens, self.options.precision)
 
     @property
     def prefix(self) -> str:
@@ -179,39 +165,5 @@ class Bert(Encoder):
 
 
 def resolve(model: str, cache: str = "") -> Path:
-    """Return the folder of a model given as a folder, as the shipped E5 or as a hub name; raise EncoderUnavailable."""
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise EncoderUnavailable(f"{folder} holds no config.json, so it is no model folder")
-        return folder
-    if model == e5_wheel.NAME:
-        try:
-            return e5_wheel.ensure(_cache(cache))
-        except e5_wheel.WheelMissing as error:
-            raise EncoderUnavailable(str(error)) from error
-    return _from_hub(model)
-
-
-def _cache(cache: str) -> Path:
-    if cache:
-        return Path(cache)
-    home = os.environ.get("DUOLOG_HOME")
-    return Path(home) / "encoders" if home else Path.home() / ".cache" / "duolog" / "encoders"
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    fetch = partial(snapshot_download, name, allow_patterns=list(FILES), ignore_patterns=["*/*"])
-    try:
-        try:
-            return Path(fetch(local_files_only=True))
-        except LocalEntryNotFoundError:
-            return Path(fetch())
-    except (OSError, HFValidationError) as error:  # the hub's errors are OSErrors
-        raise EncoderUnavailable(
-            f"{name!r} is neither a folder nor to be had from the model hub ({type(error).__name__}). Give the path of "
-            f"a downloaded model, set HF_ENDPOINT to a mirror, or use {e5_wheel.NAME}, which needs no hub"
-        ) from error
+    """Return the folder of a model given as a folder, as the shipped E5 or as a hub name; raise ModelUnavailable."""
+    return pretrained.resolve(model, {e5_wheel.NAME: e5_wheel.ensure}, cache)

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.engine.pretrained import WheelMissing
+
 NAME = "multilingual-e5-small"
 FORMAT = 1
 """Raised when `convert` writes something else, so that an older folder is not taken for a newer one."""
@@ -53,10 +55,6 @@ _EMBEDDINGS = {
     "emb.ln.w": "embeddings.LayerNorm.weight",
     "emb.ln.b": "embeddings.LayerNorm.bias",
 }
-
-
-class WheelMissing(RuntimeError):
-    """A wheel is not installed, or its file is not the expected one; the message says what to install."""
 
 
 def ensure(cache: Path) -> Path:

