@@ -6,6 +6,7 @@ longer than was asked. Whether a quote stands in its line is for `analysis.engin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,11 @@ from analysis.engine import schema
 from analysis.engine.lines import original, shown
 from duolog.plugins.types import Case, Evidence, Language, Report, Wording
 from logs.engine import taxonomy
+
+# A string that is whole or still being written, and the colon that makes it the name of a member.
+STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"(\s*:)?|\\?$)', re.DOTALL)
+NAMES = [f"{name}_{tongue}" for name in ("summary", "root_cause", "recommendations") for tongue in schema.LANGUAGES]
+ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.|\\u.*$", re.DOTALL)
 
 
 class ReplyError(ValueError):
@@ -39,6 +45,13 @@ def parse(text: str, case: Case, languages: Sequence[Language]) -> Report:
     return Report(True, known.category if known else category, kind, severity, confidence, evidence, texts)
 
 
+def wording_so_far(text: str) -> str:
+    """Return the texts of an answer that is still being written, for people who watch; "" before the first."""
+    _verdict, found, rest = text.partition('"summary_')
+    told = [ESCAPE.sub(_unescaped, match[1]) for match in STRING.finditer(found + rest) if not match[2]]
+    return "\n".join(one for one in told if not any(name.startswith(one) for name in NAMES))
+
+
 def _object(text: str) -> Mapping[str, Any]:
     body = text.strip()
     if not body.startswith("{"):
@@ -54,6 +67,13 @@ def _object(text: str) -> Mapping[str, Any]:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ReplyError(f"it is not a JSON object: {error}") from error
     return told
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    try:
+        return str(msgspec.json.decode(f'"{match[0]}"'))
+    except (msgspec.DecodeError, UnicodeError):  # half of one
+        return ""
 
 
 def _evidence(told: Mapping[str, Any], case: Case) -> tuple[Evidence, ...]:
