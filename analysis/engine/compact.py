@@ -52,7 +52,7 @@ def compact(sequence: LogSequence, blame: Sequence[float] = ()) -> Compact:
         quotes[number] = _verbatim(line, masked, message, values)
         if number != last + 1:
             told.append(f"… {number - last - 1}")
-        who = f" {component}" if component != speaker else ""
+        who = f" {component or '-'}" if component != speaker else ""
         told.append(f"{number + 1}{who}{LETTERS.get(level, '')}{_wait(sequence, number)} {_printable(message)}")
         speaker, last = component, number
     return Compact("\n".join(told), quotes)
