@@ -1,0 +1,191 @@
+"""Reports: what analysts say about findings, written once for all that say the same, and true for each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.translation import gettext
+
+from analysis.analyst import Chosen
+from analysis.cases import Open
+from analysis.engine import grounding, schema
+from analysis.models import AnomalyReport, Finding
+from duolog.plugins.types import Case, Language, Report, Usage
+from workers.context import clean
+from workers.models import Run
+from workers.states import FINAL
+
+DONE, FAILED, WRITING = (AnomalyReport.State(name) for name in ("done", "failed", "writing"))
+ERROR_CHARACTERS = 2_000
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of a finding: a report that was checked against its lines, or why there is none.
+
+    `copy_of` is the row, or what this run has written, that it is copied from; `row` is where it is stored.
+    """
+
+    opened: Open
+    key: str
+    report: Report | None = None
+    claims: list[Any] = field(default_factory=list)
+    grounded: float = 1.0
+    copy_of: Written | AnomalyReport | None = None
+    error: str = ""
+    row: AnomalyReport | None = None
+
+
+def key(opened: Open, chosen: Chosen, languages: tuple[Language, ...]) -> str:
+    """Return what reports have in common that may be copied: lines but for their variable parts, analyst, languages.
+
+    The project is part of it: what one tenant's lines made an analyst write is nobody else's.
+    """
+    parts = [opened.finding.project, opened.fingerprint.hex(), chosen.identity, *sorted(languages), schema.VERSION]
+    return sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+# --- reading ----------------------------------------------------------------------------------------------------
+
+
+def newest(findings: Iterable[Finding]) -> dict[int, AnomalyReport]:
+    """Return the newest finished report of each finding that has one, by the finding's number, in one query."""
+    rows = AnomalyReport.objects.filter(finding__in=list(findings), state=DONE).select_related("version")
+    return {row.finding_id: row for row in rows.order_by("finding", "-id").distinct("finding")}
+
+
+def being_written(finding: Finding) -> AnomalyReport | None:
+    """Return the report that is being written on a finding, with its `draft`, or None."""
+    rows = AnomalyReport.objects.filter(finding=finding, state=WRITING).exclude(run__status__in=FINAL)
+    return rows.order_by("-id").first()
+
+
+def waiting(*, project: str, scan: int | None = None, text: bool = True) -> QuerySet[Finding]:
+    """Return the open findings without a report, newest first.
+
+    With `text` a verdict alone is none; without, a report that failed is one, too: nobody tries again by itself.
+    """
+    found = Finding.objects.filter(project=project, state=Finding.State.OPEN)
+    found = found if scan is None else found.filter(score__scan=scan)
+    reports = AnomalyReport.objects.filter(finding=OuterRef("pk"))
+    reports = reports.filter(state=DONE).exclude(texts={}) if text else reports.filter(state__in=[DONE, FAILED])
+    return found.exclude(Exists(reports)).order_by("-pk")
+
+
+def document(row: AnomalyReport) -> dict[str, Any]:
+    """Return a finished report as the public schema has it (`analysis.engine.schema`)."""
+    return {
+        "version": schema.VERSION,
+        "anomalous": row.anomalous,
+        "category": row.category or None,
+        "type": row.type or None,
+        "severity": row.severity or None,
+        "confidence": row.confidence,
+        "evidence": row.evidence,
+        "texts": row.texts,
+        "grounded": row.grounded,
+    }
+
+
+# --- writing ----------------------------------------------------------------------------------------------------
+
+
+def judged(opened: Open, key: str, report: Report) -> Written:
+    """Return a fresh report without what does not stand in the lines; with an error if it cannot be kept at all."""
+    if wrong := _wrong(report, opened.case):
+        return Written(opened, key, error=wrong)
+    found = grounding.check(report, opened.case.sequence)
+    claims = [msgspec.to_builtins(claim) for claim in found.claims]
+    return Written(opened, key, found.report, claims, found.share)
+
+
+def copied(opened: Open, key: str, source: Written | AnomalyReport) -> Written | None:
+    """Return a report that was written for a like finding as one on this, or None where it is less true here."""
+    if isinstance(source, Written):
+        assert source.report is not None  # noqa: S101 - what failed is copied by nobody
+        report, own = source.report, source.opened.case.sequence
+    else:
+        report, own = replace(schema.from_json(document(source)), usage=Usage(model=source.model)), None
+    found = grounding.check(report, opened.case.sequence)
+    before = grounding.check(report, own).share if own else source.grounded
+    if found.share < before:
+        return None
+    claims = [msgspec.to_builtins(claim) for claim in found.claims]
+    return Written(opened, key, found.report, claims, found.share, copy_of=source)
+
+
+def original(*, project: str, key: str) -> AnomalyReport | None:
+    """Return the newest report with this key that was written and not copied, or None."""
+    rows = AnomalyReport.objects.filter(key=key, finding__project=project, state=DONE, copy_of=None)
+    return rows.order_by("-id").first()
+
+
+def keep(written: Iterable[Written], *, chosen: Chosen, run: Run) -> None:
+    """Store reports, those that others are copied from first; called in the run's fenced transaction.
+
+    What was being written in the run is replaced. A finding that is gone by now gets none.
+    """
+    AnomalyReport.objects.filter(run=run, state=WRITING).delete()
+    kept = list(written)
+    # The race: retention or a person deletes a finding meanwhile. Those that are there are held until we commit.
+    held = Finding.objects.select_for_update(no_key=True).filter(pk__in=[each.opened.finding.pk for each in kept])
+    there = set(held.order_by("pk").values_list("pk", flat=True))
+    kept = [each for each in kept if each.opened.finding.pk in there]
+    fresh, copies = ([each for each in kept if bool(each.copy_of) == copy] for copy in (False, True))
+    for part in (fresh, copies):
+        for each in part:
+            each.row = _row(each, chosen, run)
+        AnomalyReport.objects.bulk_create([each.row for each in part if each.row])
+
+
+def tidy() -> int:
+    """Delete what runs that ended without success were writing, and return how much that was."""
+    return AnomalyReport.objects.filter(state=WRITING).exclude(run__status__in=["queued", "running"]).delete()[0]
+
+
+def _row(each: Written, chosen: Chosen, run: Run) -> AnomalyReport:
+    source = each.copy_of.row if isinstance(each.copy_of, Written) else each.copy_of
+    row = AnomalyReport(
+        finding=each.opened.finding, key=each.key, analyst=chosen.name, version=chosen.version, run=run, copy_of=source
+    )
+    if each.report is None:
+        row.state, row.error = FAILED, clean(each.error)[:ERROR_CHARACTERS]
+        return row
+    told = _clean(schema.as_json(each.report, grounded=each.grounded))
+    row.state, row.anomalous, row.confidence, row.grounded = DONE, told["anomalous"], told["confidence"], each.grounded
+    row.category, row.type, row.severity = (told[name] or "" for name in ("category", "type", "severity"))
+    row.evidence, row.texts, row.claims = told["evidence"], told["texts"], _clean(each.claims)
+    used = Usage(model=each.report.usage.model) if each.copy_of else each.report.usage
+    row.model, row.seconds, row.cost = clean(used.model)[:200], used.seconds, round(used.cost, 6)
+    row.prompt_tokens, row.completion_tokens = used.prompt_tokens, used.completion_tokens
+    return row
+
+
+def _wrong(report: Report, case: Case) -> str:
+    """Return what makes a report unfit to be kept, or "": the seam checks its form, and not what names it uses."""
+    try:
+        schema.from_json(schema.as_json(report))
+    except ValueError as error:
+        return str(error)
+    if report.anomalous and report.type not in case.types:
+        return gettext("%(type)s is none of the types that may be answered") % {"type": report.type[:100]}
+    used = report.usage
+    figures = (used.prompt_tokens, used.completion_tokens, used.seconds, used.cost)
+    if not all(math.isfinite(figure) and 0 <= figure < 2**31 for figure in figures):
+        return gettext("its usage makes no sense: %(figures)s") % {"figures": figures}
+    return ""
+
+
+def _clean(value: Any) -> Any:
+    """Return JSON values as Postgres takes them."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(name): _clean(each) for name, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, list | tuple) else value
