@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils.translation import gettext
 
 from analysis import analyst, cases, findings, reports, usage
 from analysis.models import AnomalyReport, Finding
+from detection.models import Scan
 from duolog.plugins.types import Language
 from workers import runs
 from workers.context import RunContext
 from workers.jobs import Finish, Job, JobFailed, job
 from workers.models import Run
 from workers.states import Status
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
 
 CHUNK = 64
 """Findings a run: what is written becomes visible, and others get their turn, after so many."""
@@ -108,6 +112,31 @@ class Explain(Job[ExplainOptions]):
         return {"scan": result["scan"], "unasked": True}
 
 
+def explain(
+    *,
+    project: str,
+    findings: Sequence[int] = (),
+    scan: int | None = None,
+    languages: Sequence[Language] = ("zh", "en"),
+    analyst: str = "",
+    user: AbstractBaseUser | None = None,
+) -> Run:
+    """Queue a run that explains what `ExplainOptions` says; raise JobFailed for findings or a scan of nobody here."""
+    options = ExplainOptions(tuple(dict.fromkeys(findings)), scan, tuple(languages), analyst)
+    _require(project, options)
+    return runs.enqueue(job="explain", options=options, project=project, user=user)
+
+
+def _require(project: str, options: ExplainOptions) -> None:
+    there = Finding.objects.filter(project=project, pk__in=options.findings).values_list("pk", flat=True)
+    if missing := sorted(set(options.findings) - set(there)):
+        text = gettext("project %(project)s has no findings %(numbers)s")
+        raise JobFailed(text % {"project": project, "numbers": ", ".join(map(str, missing[:10]))})
+    if options.scan is not None and not Scan.objects.filter(project=project, pk=options.scan).exists():
+        text = gettext("project %(project)s has no scan %(number)d")
+        raise JobFailed(text % {"project": project, "number": options.scan})
+
+
 def explain_soon(project: str) -> Run | None:
     """Have the new findings of a project looked at; called in the transaction that opens them.
 
@@ -129,11 +158,8 @@ def _chunk(options: ExplainOptions, project: str) -> tuple[list[Finding], Explai
     rows = Finding.objects.select_related("score__scan__version")
     if options.findings:
         wanted, left = options.findings[:CHUNK], options.findings[CHUNK:]
-        chunk = list(rows.filter(project=project, pk__in=wanted))
-        if missing := set(wanted) - {each.pk for each in chunk}:
-            text = gettext("project %(project)s has no findings %(numbers)s")
-            numbers = ", ".join(map(str, sorted(missing)))
-            raise JobFailed(text % {"project": project, "numbers": numbers})
+        found = rows.filter(project=project).in_bulk(wanted)  # a finding may be gone by now
+        chunk = [found[number] for number in wanted if number in found]
         return chunk, replace(options, findings=left) if left else None
     waiting = reports.waiting(project=project, scan=options.scan, text=not options.unasked)
     waiting = waiting.select_related("score__scan__version")

@@ -54,10 +54,15 @@ def key(opened: Open, chosen: Chosen, languages: tuple[Language, ...]) -> str:
 # --- reading ----------------------------------------------------------------------------------------------------
 
 
+def finished() -> QuerySet[AnomalyReport]:
+    """Return the newest finished report of each finding; narrow it to some findings."""
+    rows = AnomalyReport.objects.filter(state=DONE).order_by("finding_id", "-id")
+    return rows.distinct("finding_id")
+
+
 def newest(findings: Iterable[Finding]) -> dict[int, AnomalyReport]:
     """Return the newest finished report of each finding that has one, by the finding's number, in one query."""
-    rows = AnomalyReport.objects.filter(finding__in=list(findings), state=DONE).select_related("version")
-    return {row.finding_id: row for row in rows.order_by("finding", "-id").distinct("finding")}
+    return {row.finding_id: row for row in finished().filter(finding__in=list(findings))}
 
 
 def being_written(finding: Finding) -> AnomalyReport | None:

@@ -255,6 +255,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "FindingStateEnum": "analysis.models.Finding.State",
+        "ReportStateEnum": "analysis.models.AnomalyReport.State",
+    },
 }
 UNFOLD = {
     "SITE_TITLE": "Duolog",

@@ -1,0 +1,128 @@
+"""An analyst's reports on findings: written once for all that say the same, checked, and kept with what they took."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from explaining import explain, opened, report
+
+from analysis import reports
+from analysis.models import AnomalyReport, Finding
+from workers.models import Run
+
+pytestmark = pytest.mark.django_db
+
+DISK = ("INFO starts", "ERROR disk 17 is full")
+
+
+def test_a_report_is_kept_as_the_public_schema_has_it(asked: list[Any]) -> None:
+    (finding,) = opened(DISK)
+    run = explain(finding)
+    assert (run.status, run.result) == ("succeeded", {"written": 1, "copied": 0, "failed": 0}), run.error
+    row = report(finding)
+    told = reports.document(row)
+    assert (told["anomalous"], told["severity"], told["grounded"]) == (True, "high", 1.0)
+    assert told["evidence"] == [{"line": 2, "quote": "ERROR"}]
+    assert set(told["texts"]) == {"zh", "en"}
+    assert told["texts"]["en"]["summary"] == "ERROR in line 2"
+    assert (row.analyst, row.model, row.prompt_tokens, row.run) == ("echo", "echo-1", 10, run)
+    (((case,), languages),) = asked
+    assert (case.score, case.threshold, case.blame, languages) == (0.9, 0.5, (0.5, 0.5), ("zh", "en"))
+
+
+def test_what_says_the_same_is_written_once_and_copied(asked: list[Any]) -> None:
+    first, second, other = opened(DISK, ("INFO starts", "ERROR disk 4 is full"), ("ERROR no route",))
+    assert explain(first, second, other).result == {"written": 2, "copied": 1, "failed": 0}
+    assert [len(cases) for cases, _ in asked] == [2]
+    assert report(second).copy_of == report(first)
+    assert (report(second).prompt_tokens, report(second).model) == (0, "echo-1")
+    (third,) = opened(("INFO starts", "ERROR disk 9 is full"))
+    assert explain(third).result["copied"] == 1
+    assert len(asked) == 1
+    assert explain(third, languages=["en"]).result["written"] == 1
+
+
+def test_another_project_has_nothing_to_copy(asked: list[Any]) -> None:
+    for project in ("mine", "other"):
+        assert explain(*opened(DISK, project=project), project=project).result["written"] == 1
+
+
+def test_what_would_not_be_true_here_is_not_copied(asked: list[Any], settings: Any) -> None:
+    """The quote holds a variable part, so the same template sequence does not bear it out."""
+    settings.ANALYST_OPTIONS = {"echo": {"quote": "line"}}
+    first, second, third = opened(DISK, ("INFO starts", "ERROR disk 4 is full"), DISK)
+    assert explain(first, second, third).result == {"written": 2, "copied": 1, "failed": 0}
+    assert report(second).evidence == [{"line": 2, "quote": "ERROR disk 4 is full"}]
+    assert report(third).evidence == report(first).evidence
+    assert report(second).grounded == 1.0
+    (fourth,) = opened(("INFO starts", "ERROR disk 5 is full"))
+    assert explain(fourth).result["written"] == 1
+
+
+def test_other_options_are_another_analyst(asked: list[Any], settings: Any) -> None:
+    (finding,) = opened(DISK)
+    explain(finding)
+    assert explain(finding).result == {"written": 0, "copied": 0, "failed": 0}
+    settings.ANALYST_OPTIONS = {"echo": {"cost": 0.5}}
+    assert explain(finding).result["written"] == 1
+    assert AnomalyReport.objects.count() == 2
+
+
+def test_a_failure_costs_its_batch_and_no_other(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analysis.writing.BATCH", 1)
+    good, bad, like, fine = opened(DISK, ("ERROR POISON 1",), ("ERROR POISON 2",), ("FATAL end",))
+    run = explain(good, bad, like, fine)
+    assert (run.status, run.result) == ("succeeded", {"written": 2, "copied": 0, "failed": 2})
+    assert [report(each).state for each in (good, bad, like, fine)] == ["done", "failed", "failed", "done"]
+    assert "echo (duolog-dummy 1.2.3) failed in explain: RuntimeError: I was poisoned" in report(bad).error
+    assert len(asked) == 3
+
+
+def test_all_open_ones_without_a_text_are_explained_in_runs_of_bounded_size(
+    asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analysis.jobs.CHUNK", 2)
+    rows = opened(*((f"ERROR {name}",) for name in "abcde"))
+    Finding.objects.filter(pk=rows[0].pk).update(state="dismissed")
+    explain()
+    assert {each.pk for each in rows[1:]} == set(AnomalyReport.objects.values_list("finding", flat=True))
+    assert Run.objects.filter(job="explain").count() == 3
+    assert explain().result["written"] == 0
+
+
+def test_lines_are_redacted_and_labels_held_back_before_an_analyst_sees_them(asked: list[Any]) -> None:
+    (finding,) = opened(("ERROR user zhang@example.com password=hunter2",))
+    finding.sequence.meta = {"analysis": {"type": "磁盘"}}
+    finding.sequence.save()
+    finding.sequence.labels.create(value=1, type="磁盘写满", source="import")
+    (other,) = opened(("WARN mail to li@example.com",))
+    other.sequence.labels.create(value=1, type="磁盘写满", source="import")
+    Finding.objects.filter(pk=other.pk).update(state="confirmed")
+    explain(finding)
+    (((case,), _),) = asked
+    assert "hunter2" not in str(case) and "zhang@" not in str(case)
+    assert (case.sequence.label, case.sequence.type, case.sequence.meta) == (None, None, {})
+    assert "磁盘写满" in case.types
+
+
+def test_precedents_are_what_people_decided_on_the_like(asked: list[Any]) -> None:
+    rows = opened(DISK, ("INFO starts", "ERROR disk 4 is full"), ("ERROR else",), DISK)
+    rows[0].sequence.labels.create(value=1, type="磁盘写满", source="import")
+    for finding, state in zip(rows, ["confirmed", "dismissed", "dismissed", "open"], strict=True):
+        Finding.objects.filter(pk=finding.pk).update(state=state)
+    explain(rows[3])
+    (((case,), _),) = asked
+    said = sorted((each.anomalous, each.type) for each in case.similar)
+    assert said == [(False, ""), (True, "磁盘写满")]
+
+
+def test_a_report_that_cannot_be_kept_fails_and_says_why(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = opened(DISK)
+    monkeypatch.setattr("analysis.cases.types", lambda project: ("没有这个类型",))
+    explain(finding)
+    assert report(finding).state == "done"
+    monkeypatch.setattr("duolog_dummy.analysts.LEVELS", {"ERROR": "dreadful"})
+    (other,) = opened(("ERROR other",))
+    explain(other)
+    assert (report(other).state, "dreadful" in report(other).error) == ("failed", True)
