@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from analysis import analyst, cases, findings, reports, usage
+from analysis.analyst import Chosen
+from analysis.cases import Open
 from analysis.models import AnomalyReport, Finding
 from detection.models import Scan
 from duolog.plugins.types import Language
@@ -22,8 +25,13 @@ from workers.states import Status
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
-CHUNK = 64
-"""Findings a run: what is written becomes visible, and others get their turn, after so many."""
+    from analysis.writing import Writer
+
+PAGE, ASKED, SEEN = 64, 64, 2048
+"""Findings that are read at once; and in a run, those that an analyst is asked about, and all, most of them copies.
+
+After so many, what is written becomes visible, and other runs get their turn.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,38 +80,25 @@ class Explain(Job[ExplainOptions]):
 
         project = ctx.run.project
         AnomalyReport.objects.filter(run=ctx.run, state=reports.WRITING).delete()  # of an attempt that broke off
-        chunk, rest = _chunk(options, project)
-        if not chunk or (options.unasked and settings.EXPLAIN_FROM == "never"):
-            return lambda: {"written": 0, "copied": 0, "failed": 0}
+        count = len(options.findings) or _waiting(options, project).count()
+        if not count or (options.unasked and settings.EXPLAIN_FROM == "never"):
+            return lambda: dict.fromkeys(("written", "copied", "failed"), 0)
         chosen = analyst.choose(project=project, ref=options.analyst)
         usage.require_budget(chosen, project=project)
-        ctx.stage(gettext("explaining"), total=len(chunk))
-        writer, opened = Writer(chosen, ctx), cases.build(project=project, findings=chunk)
+        ctx.stage(gettext("explaining"), total=count)
+        writer, seen = Writer(chosen, ctx), 0
+        rest: ExplainOptions | None = options
         try:
-            if options.unasked:
-                writer.triage(opened, options.languages, settings.EXPLAIN_FROM)
-            else:
-                known = reports.newest(chunk)
-                keys = {pk: row.key for pk, row in known.items()}
-                writer.explain(
-                    [e for e in opened if keys.get(e.finding.pk) != reports.key(e, chosen, options.languages)],
-                    options.languages,
-                )
+            while rest and writer.asked < ASKED and seen < SEEN:
+                page, rest = _page(rest, project)
+                seen += len(page)
+                if options.unasked:
+                    writer.triage(cases.build(project=project, findings=page), options.languages, settings.EXPLAIN_FROM)
+                else:
+                    writer.explain(_outdated(page, chosen, options), options.languages)
         except OutOfBudget:
             ctx.log(gettext("the project may spend no more on analysts today"), "warning")
-
-        def finish() -> dict[str, object]:
-            every = [*writer.verdicts, *writer.written]
-            reports.keep(writer.verdicts, chosen=chosen, run=ctx.run)
-            reports.keep(writer.written, chosen=chosen, run=ctx.run)
-            failed = sum(each.report is None for each in every)
-            if rest and (not every or failed < len(every)):  # an analyst that only fails is not asked on and on
-                key = runs.follow_key(ctx.run)
-                runs.enqueue(job="explain", options=rest, project=project, key=key, user=ctx.run.created_by)
-            copied = sum(each.copy_of is not None for each in every)
-            return {"written": len(every) - copied - failed, "copied": copied, "failed": failed}
-
-        return finish
+        return lambda: _keep(writer, ctx.run, rest)
 
     def follow(self, result: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Take up what a scan opened."""
@@ -112,29 +107,34 @@ class Explain(Job[ExplainOptions]):
         return {"scan": result["scan"], "unasked": True}
 
 
-def explain(
+def explain(*, user: AbstractBaseUser | None = None, project: str, **which: Any) -> Run:
+    """Queue a run that explains what `asked` makes of `which`."""
+    return runs.enqueue(job="explain", options=asked(project=project, **which), project=project, user=user)
+
+
+def asked(
     *,
     project: str,
     findings: Sequence[int] = (),
     scan: int | None = None,
     languages: Sequence[Language] = ("zh", "en"),
     analyst: str = "",
-    user: AbstractBaseUser | None = None,
-) -> Run:
-    """Queue a run that explains what `ExplainOptions` says; raise JobFailed for findings or a scan of nobody here."""
+) -> ExplainOptions:
+    """Return the options of a run that somebody asks for; raise JobFailed for findings or a scan of nobody here."""
     options = ExplainOptions(tuple(dict.fromkeys(findings)), scan, tuple(languages), analyst)
-    _require(project, options)
-    return runs.enqueue(job="explain", options=options, project=project, user=user)
-
-
-def _require(project: str, options: ExplainOptions) -> None:
     there = Finding.objects.filter(project=project, pk__in=options.findings).values_list("pk", flat=True)
     if missing := sorted(set(options.findings) - set(there)):
         text = gettext("project %(project)s has no findings %(numbers)s")
         raise JobFailed(text % {"project": project, "numbers": ", ".join(map(str, missing[:10]))})
-    if options.scan is not None and not Scan.objects.filter(project=project, pk=options.scan).exists():
+    if scan is not None and not Scan.objects.filter(project=project, pk=scan).exists():
         text = gettext("project %(project)s has no scan %(number)d")
-        raise JobFailed(text % {"project": project, "number": options.scan})
+        raise JobFailed(text % {"project": project, "number": scan})
+    return options
+
+
+def continued(run: Run) -> QuerySet[Run]:
+    """Return the run that took up what a run left, if there is one."""
+    return Run.objects.filter(project=run.project, job="explain", key=runs.follow_key(run))
 
 
 def explain_soon(project: str) -> Run | None:
@@ -153,15 +153,36 @@ def explain_soon(project: str) -> Run | None:
     return runs.enqueue(job="explain", options=ExplainOptions(unasked=True), project=project)
 
 
-def _chunk(options: ExplainOptions, project: str) -> tuple[list[Finding], ExplainOptions | None]:
-    """Return the findings of this run, and the options of the run after it, if there is to be one."""
-    rows = Finding.objects.select_related("score__scan__version")
-    if options.findings:
-        wanted, left = options.findings[:CHUNK], options.findings[CHUNK:]
-        found = rows.filter(project=project).in_bulk(wanted)  # a finding may be gone by now
-        chunk = [found[number] for number in wanted if number in found]
-        return chunk, replace(options, findings=left) if left else None
+def _waiting(options: ExplainOptions, project: str) -> QuerySet[Finding]:
     waiting = reports.waiting(project=project, scan=options.scan, text=not options.unasked)
-    waiting = waiting.select_related("score__scan__version")
-    chunk = list(waiting.filter(pk__lt=options.below)[:CHUNK] if options.below else waiting[:CHUNK])
-    return chunk, replace(options, below=chunk[-1].pk) if len(chunk) == CHUNK else None
+    return waiting if options.below is None else waiting.filter(pk__lt=options.below)
+
+
+def _page(options: ExplainOptions, project: str) -> tuple[list[Finding], ExplainOptions | None]:
+    """Return the next findings, and the options for those after them, if there are any."""
+    if options.findings:
+        wanted, left = options.findings[:PAGE], options.findings[PAGE:]
+        found = Finding.objects.filter(project=project).select_related("score__scan__version").in_bulk(wanted)
+        page = [found[number] for number in wanted if number in found]  # one may be gone by now
+        return page, replace(options, findings=left) if left else None
+    page = list(_waiting(options, project).select_related("score__scan__version")[:PAGE])
+    return page, replace(options, below=page[-1].pk) if len(page) == PAGE else None
+
+
+def _outdated(page: list[Finding], chosen: Chosen, options: ExplainOptions) -> list[Open]:
+    """Return the findings whose newest report is not the one that would be written now."""
+    known = {pk: row.key for pk, row in reports.newest(page).items()}
+    opened = cases.build(project=page[0].project, findings=page) if page else []
+    return [each for each in opened if known.get(each.finding.pk) != reports.key(each, chosen, options.languages)]
+
+
+def _keep(writer: Writer, run: Run, rest: ExplainOptions | None) -> dict[str, int]:
+    """Store what was written, and have the rest written by another run; the `Finish` of `Explain`."""
+    every = [*writer.verdicts, *writer.written]
+    for part in (writer.verdicts, writer.written):  # in this order: the newest report is the one with texts
+        reports.keep(part, chosen=writer.chosen, run=run)
+    failed = sum(each.report is None for each in every)
+    copied = sum(each.report is not None and each.copy_of is not None for each in every)
+    if rest and (not every or failed < len(every)):  # an analyst that only fails is not asked on and on
+        runs.enqueue(job="explain", options=rest, project=run.project, key=runs.follow_key(run), user=run.created_by)
+    return {"written": len(every) - copied - failed, "copied": copied, "failed": failed}

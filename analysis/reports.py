@@ -98,6 +98,12 @@ def document(row: AnomalyReport) -> dict[str, Any]:
     }
 
 
+def text(row: AnomalyReport, language: str) -> dict[str, Any] | None:
+    """Return the texts of a report in a language of Django's (zh-hans, en), else in another one, or None."""
+    texts: dict[str, dict[str, Any]] = row.texts
+    return texts.get(language[:2]) or next(iter(texts.values()), None)
+
+
 # --- writing ----------------------------------------------------------------------------------------------------
 
 

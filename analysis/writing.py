@@ -33,8 +33,9 @@ class Writer:
         self.chosen, self.ctx, self.project = chosen, ctx, ctx.run.project
         self.verdicts: list[Written] = []
         self.written: list[Written] = []
+        self.asked = 0
         self._cost = 0.0
-        self._asked: dict[str, Written] = {}
+        self._said: dict[str, Written] = {}
         self._stored: dict[str, AnomalyReport | None] = {}
         self._past: Past | None = None
 
@@ -81,7 +82,7 @@ class Writer:
             left = alike
 
     def _known(self, opened: Open, key: str) -> Written | None:
-        if asked := self._asked.get(key):
+        if asked := self._said.get(key):
             return reports.copied(opened, key, asked) if asked.report else Written(opened, key, error=asked.error)
         if key not in self._stored:
             self._stored[key] = reports.original(project=self.project, key=key)
@@ -102,8 +103,9 @@ class Writer:
         except PluginError as error:
             self.ctx.log(str(error), "error")
             said = [Written(each, key, error=str(error)) for key, each in batch.items()]
+        self.asked += len(said)
         for each in said:
-            self._asked[each.key] = each
+            self._said[each.key] = each
             self._cost += each.report.usage.cost if each.report else 0.0
         self.ctx.advance(len(said))
         return said

@@ -82,7 +82,8 @@ def test_a_failure_costs_its_batch_and_no_other(asked: list[Any], monkeypatch: p
 def test_all_open_ones_without_a_text_are_explained_in_runs_of_bounded_size(
     asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analysis.jobs.CHUNK", 2)
+    for name, most in (("PAGE", 2), ("ASKED", 2)):
+        monkeypatch.setattr(f"analysis.jobs.{name}", most)
     rows = opened(*((f"ERROR {name}",) for name in "abcde"))
     Finding.objects.filter(pk=rows[0].pk).update(state="dismissed")
     explain()
