@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from analysis import analyst, cases, findings, reports, usage
 from analysis.analyst import Chosen
 from analysis.cases import Open
-from analysis.models import AnomalyReport, Finding
+from analysis.models import Finding
 from detection.models import Scan
 from duolog.plugins.types import Language
 from workers import runs
@@ -79,7 +79,6 @@ class Explain(Job[ExplainOptions]):
         from analysis.writing import OutOfBudget, Writer  # computes with engines, which a web process need not load
 
         project = ctx.run.project
-        AnomalyReport.objects.filter(run=ctx.run, state=reports.WRITING).delete()  # of an attempt that broke off
         count = len(options.findings) or _waiting(options, project).count()
         if not count or (options.unasked and settings.EXPLAIN_FROM == "never"):
             return lambda: dict.fromkeys(("written", "copied", "failed"), 0)

@@ -12,6 +12,7 @@ import msgspec
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext
 
+from analysis import cases
 from analysis.analyst import Chosen
 from analysis.cases import Open
 from analysis.engine import grounding, schema
@@ -27,9 +28,9 @@ ERROR_CHARACTERS = 2_000
 
 @dataclass(slots=True)
 class Written:
-    """What became of a finding: a report that was checked against its lines, or why there is none.
+    """What became of a finding: a report without what its lines do not bear out, or why there is none.
 
-    `copy_of` is the row, or what this run has written, that it is copied from; `row` is where it is stored.
+    `grounded` is the share of what was claimed that they do, `stands` that of what was left; `row` is where it is kept.
     """
 
     opened: Open
@@ -37,7 +38,8 @@ class Written:
     report: Report | None = None
     claims: list[Any] = field(default_factory=list)
     grounded: float = 1.0
-    copy_of: Written | AnomalyReport | None = None
+    stands: float = 1.0
+    copy_of: Written | None = None
     error: str = ""
     row: AnomalyReport | None = None
 
@@ -111,30 +113,35 @@ def judged(opened: Open, key: str, report: Report) -> Written:
     """Return a fresh report without what does not stand in the lines; with an error if it cannot be kept at all."""
     if wrong := _wrong(report, opened.case):
         return Written(opened, key, error=wrong)
-    found = grounding.check(report, opened.case.sequence)
-    claims = [msgspec.to_builtins(claim) for claim in found.claims]
-    return Written(opened, key, found.report, claims, found.share)
+    return _checked(opened, key, report)
 
 
-def copied(opened: Open, key: str, source: Written | AnomalyReport) -> Written | None:
+def copied(opened: Open, key: str, source: Written) -> Written | None:
     """Return a report that was written for a like finding as one on this, or None where it is less true here."""
-    if isinstance(source, Written):
-        assert source.report is not None  # noqa: S101 - what failed is copied by nobody
-        report, own = source.report, source.opened.case.sequence
-    else:
-        report, own = replace(schema.from_json(document(source)), usage=Usage(model=source.model)), None
-    found = grounding.check(report, opened.case.sequence)
-    before = grounding.check(report, own).share if own else source.grounded
-    if found.share < before:
-        return None
-    claims = [msgspec.to_builtins(claim) for claim in found.claims]
-    return Written(opened, key, found.report, claims, found.share, copy_of=source)
+    assert source.report is not None  # noqa: S101 - what failed is copied by nobody
+    copy = _checked(opened, key, source.report)
+    copy.copy_of = source
+    return copy if copy.grounded >= source.stands else None
 
 
-def original(*, project: str, key: str) -> AnomalyReport | None:
+def original(*, project: str, key: str) -> Written | None:
     """Return the newest report with this key that was written and not copied, or None."""
     rows = AnomalyReport.objects.filter(key=key, finding__project=project, state=DONE, copy_of=None)
-    return rows.order_by("-id").first()
+    row = rows.select_related("finding__score__scan__version").order_by("-id").first()
+    if row is None:
+        return None
+    (opened,) = cases.build(project=project, findings=[row.finding])
+    report = replace(schema.from_json(document(row)), usage=Usage(model=row.model))
+    found = _checked(opened, key, report)
+    found.row = row
+    return found
+
+
+def _checked(opened: Open, key: str, report: Report) -> Written:
+    found = grounding.check(report, opened.case.sequence)
+    claims = [msgspec.to_builtins(claim) for claim in found.claims]
+    left = grounding.check(found.report, opened.case.sequence)
+    return Written(opened, key, found.report, claims, found.share, left.share)
 
 
 def keep(written: Iterable[Written], *, chosen: Chosen, run: Run) -> None:
@@ -161,7 +168,7 @@ def tidy() -> int:
 
 
 def _row(each: Written, chosen: Chosen, run: Run) -> AnomalyReport:
-    source = each.copy_of.row if isinstance(each.copy_of, Written) else each.copy_of
+    source = each.copy_of.row if each.copy_of else None
     row = AnomalyReport(
         finding=each.opened.finding, key=each.key, analyst=chosen.name, version=chosen.version, run=run, copy_of=source
     )

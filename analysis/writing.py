@@ -8,7 +8,6 @@ from analysis import cases, reports, usage
 from analysis.analyst import Chosen
 from analysis.cases import Open
 from analysis.drafts import Drafts
-from analysis.models import AnomalyReport
 from analysis.precedents import Past
 from analysis.reports import Written
 from detection.engine.vectors import Quiet
@@ -35,8 +34,7 @@ class Writer:
         self.written: list[Written] = []
         self.asked = 0
         self._cost = 0.0
-        self._said: dict[str, Written] = {}
-        self._stored: dict[str, AnomalyReport | None] = {}
+        self._said: dict[str, Written | None] = {}  # by key; None: nothing yet
         self._past: Past | None = None
 
     def explain(self, opened: Iterable[Open], languages: tuple[Language, ...]) -> None:
@@ -82,12 +80,12 @@ class Writer:
             left = alike
 
     def _known(self, opened: Open, key: str) -> Written | None:
-        if asked := self._said.get(key):
-            return reports.copied(opened, key, asked) if asked.report else Written(opened, key, error=asked.error)
-        if key not in self._stored:
-            self._stored[key] = reports.original(project=self.project, key=key)
-        stored = self._stored[key]
-        return reports.copied(opened, key, stored) if stored else None
+        if key not in self._said:
+            self._said[key] = reports.original(project=self.project, key=key)
+        said = self._said[key]
+        if said is None or said.report:
+            return reports.copied(opened, key, said) if said else None
+        return Written(opened, key, error=said.error)
 
     def _ask(self, batch: dict[str, Open], languages: tuple[Language, ...]) -> list[Written]:
         self.ctx.checkpoint()

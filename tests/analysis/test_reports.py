@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from explaining import explain, opened, report
 
 from analysis import reports
 from analysis.models import AnomalyReport, Finding
+from detection.engine.vectors import key, says
+from detection.line_vectors import Table
+from logs.engine.masking import mask
 from workers.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -116,6 +120,18 @@ def test_precedents_are_what_people_decided_on_the_like(asked: list[Any]) -> Non
     (((case,), _),) = asked
     said = sorted((each.anomalous, each.type) for each in case.similar)
     assert said == [(False, ""), (True, "磁盘写满")]
+
+
+def test_precedents_are_near_by_the_vectors_that_judging_left(asked: list[Any]) -> None:
+    rows = opened(("ERROR the disk is full",), ("ERROR no route to host",), ("ERROR no space is left",))
+    vectors = ([1.0, 0.2], [0.0, 1.0], [1.0, 0.0])
+    for finding, vector in zip(rows, vectors, strict=True):
+        (line,) = mask(finding.sequence.entries)
+        Table().put("e", {key(says(line)): np.array(vector, "<f4").tobytes()})
+    Finding.objects.filter(pk__in=[row.pk for row in rows[:2]]).update(state="confirmed")
+    explain(rows[2])
+    (((case,), _),) = asked
+    assert [each.entries for each in case.similar] == [("ERROR the disk is full",)]
 
 
 def test_a_report_that_cannot_be_kept_fails_and_says_why(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
