@@ -32,6 +32,10 @@ KEPT = 2  # loaded analysts a process keeps
 MARKS = frozenset("@:")
 
 
+class RemoteForbidden(JobFailed):
+    """The analyst would send lines away from a project that forbids it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """An analyst ready to write; equal `identity` means that it says the same about the same."""
@@ -51,7 +55,8 @@ def choose(*, project: str, ref: str = "") -> Chosen:
     """Return the analyst that `ref` means, or else DUOLOG_ANALYST, or else the project's champion, or else the rules.
 
     `ref` is the name of a plugin or a model version of the kind analyst (`versions.resolve`). Raises JobFailed for one
-    that is not there, that cannot be used here, or that would send lines away though the project forbids it.
+    that is not there or cannot be used here, RemoteForbidden for one that would send lines away against the project's
+    will.
     """
     ref = ref or settings.ANALYST
     try:
@@ -64,7 +69,7 @@ def choose(*, project: str, ref: str = "") -> Chosen:
             "the analyst %(analyst)s would send lines to another machine, and project %(project)s forbids that; "
             "an owner may allow it (remote_analysts of the project)"
         )
-        raise JobFailed(text % {"analyst": chosen.name, "project": project})
+        raise RemoteForbidden(text % {"analyst": chosen.name, "project": project})
     return chosen
 
 

@@ -82,7 +82,14 @@ class Explain(Job[ExplainOptions]):
         count = len(options.findings) or _waiting(options, project).count()
         if not count or (options.unasked and settings.EXPLAIN_FROM == "never"):
             return lambda: dict.fromkeys(("written", "copied", "failed"), 0)
-        chosen = analyst.choose(project=project, ref=options.analyst)
+        try:
+            chosen = analyst.choose(project=project, ref=options.analyst)
+        except analyst.RemoteForbidden as forbidden:
+            if not options.unasked:
+                raise
+            # Else every finding of a project that wants its lines to stay would leave a failed run.
+            ctx.log(str(forbidden), "warning")
+            chosen = analyst.choose(project=project, ref=analyst.RULES)
         usage.require_budget(chosen, project=project)
         ctx.stage(gettext("explaining"), total=count)
         writer, seen = Writer(chosen, ctx), 0

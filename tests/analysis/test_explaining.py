@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from explaining import explain, opened, report, scanned
 
-from analysis import drafts, jobs, reports, usage
+from analysis import analyst, drafts, jobs, reports, usage
 from analysis.models import AnomalyReport, Finding
 from detection.models import ModelVersion, NewScore, Score
 from logs.models import Project, Source
@@ -79,6 +82,46 @@ def test_lines_leave_the_house_only_where_an_owner_allows_it(asked: list[Any]) -
     assert not asked
     Project.objects.filter(slug="mine").update(remote_analysts=True)
     assert explain(finding, analyst="remote-echo").result["written"] == 1
+
+
+def test_unasked_a_project_that_keeps_its_lines_is_served_by_the_rules(
+    asked: list[Any], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ANALYST = "remote-echo"
+    monkeypatch.setattr(analyst, "RULES", "echo")
+    (finding,) = opened(("ERROR disk",))
+    assert explain(finding).status == "failed"
+    assert explain(unasked=True).status == "succeeded"
+    assert report(finding).analyst == "echo"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_being_claimed_is_not_relied_upon(asked: list[Any]) -> None:
+    """It may have looked for findings already: those that open now need another one."""
+    with transaction.atomic():
+        first = jobs.explain_soon("mine")
+    held, seen = Event(), Event()
+
+    def claim() -> None:
+        try:
+            with transaction.atomic():
+                Run.objects.filter(pk=first.pk).update(status="running")
+                held.set()
+                seen.wait(20)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(claim)
+        assert held.wait(20)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '300ms'")
+            second = jobs.explain_soon("mine")
+        seen.set()
+        done.result()
+    assert first and second and first.pk != second.pk
+    with transaction.atomic():
+        assert jobs.explain_soon("mine") == second
 
 
 def test_an_unknown_analyst_is_told_with_those_there_are(asked: list[Any]) -> None:
