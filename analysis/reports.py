@@ -24,6 +24,8 @@ from workers.states import FINAL
 
 DONE, FAILED, WRITING = (AnomalyReport.State(name) for name in ("done", "failed", "writing"))
 ERROR_CHARACTERS = 2_000
+MOST_TOKENS, MOST_COST = 2**31, 1e6
+"""What the columns hold."""
 
 
 @dataclass(slots=True)
@@ -187,16 +189,17 @@ def _row(each: Written, chosen: Chosen, run: Run) -> AnomalyReport:
 
 def _wrong(report: Report, case: Case) -> str:
     """Return what makes a report unfit to be kept, or "": the seam checks its form, and not what names it uses."""
+    used = report.usage
     try:
         schema.from_json(schema.as_json(report))
-    except ValueError as error:
+        counted = all(0 <= count < MOST_TOKENS for count in (used.prompt_tokens, used.completion_tokens))
+        measured = math.isfinite(used.seconds) and used.seconds >= 0 and 0 <= used.cost < MOST_COST
+    except (AttributeError, TypeError, ValueError) as error:  # members of other types, as nothing stops a plugin
         return str(error)
     if report.anomalous and report.type not in case.types:
         return gettext("%(type)s is none of the types that may be answered") % {"type": report.type[:100]}
-    used = report.usage
-    figures = (used.prompt_tokens, used.completion_tokens, used.seconds, used.cost)
-    if not all(math.isfinite(figure) and 0 <= figure < 2**31 for figure in figures):
-        return gettext("its usage makes no sense: %(figures)s") % {"figures": figures}
+    if not (counted and measured):
+        return gettext("its usage makes no sense: %(figures)s") % {"figures": str(used)[:200]}
     return ""
 
 

@@ -143,3 +143,11 @@ def test_a_report_that_cannot_be_kept_fails_and_says_why(asked: list[Any], monke
     (other,) = opened(("ERROR other",))
     explain(other)
     assert (report(other).state, "dreadful" in report(other).error) == ("failed", True)
+
+
+@pytest.mark.parametrize("cost", [1e7, float("nan"), -1.0, "much"])
+def test_usage_that_makes_no_sense_is_no_usage(asked: list[Any], monkeypatch: pytest.MonkeyPatch, cost: Any) -> None:
+    monkeypatch.setattr("duolog_dummy.analysts.EchoOptions.cost", cost)
+    (finding,) = opened(DISK)
+    assert explain(finding).status == "succeeded"
+    assert report(finding).state == "failed"
