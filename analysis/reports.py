@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +17,7 @@ from analysis.analyst import Chosen
 from analysis.cases import Open
 from analysis.engine import grounding, schema
 from analysis.models import AnomalyReport, Finding
-from duolog.plugins.types import Case, Language, Report, Usage
+from duolog.plugins.types import Case, Language, Report, Unexplained, Usage
 from workers.context import clean
 from workers.models import Run
 from workers.states import FINAL
@@ -41,6 +41,7 @@ class Written:
     claims: list[Any] = field(default_factory=list)
     grounded: float = 1.0
     stands: float = 1.0
+    usage: Usage = Usage()
     copy_of: Written | None = None
     error: str = ""
     row: AnomalyReport | None = None
@@ -111,18 +112,25 @@ def text(row: AnomalyReport, language: str) -> dict[str, Any] | None:
 # --- writing ----------------------------------------------------------------------------------------------------
 
 
-def judged(opened: Open, key: str, report: Report) -> Written:
-    """Return a fresh report without what does not stand in the lines; with an error if it cannot be kept at all."""
-    if wrong := _wrong(report, opened.case):
-        return Written(opened, key, error=wrong)
-    return _checked(opened, key, report)
+def judged(opened: Open, key: str, said: Report | Unexplained) -> Written:
+    """Return a fresh report without what does not stand in the lines; with an error if there is none to be kept."""
+    if not _makes_sense(said.usage):
+        text = gettext("its usage makes no sense: %(figures)s")
+        return Written(opened, key, error=text % {"figures": str(said.usage)[:200]})
+    if isinstance(said, Unexplained):
+        return Written(opened, key, error=said.reason, usage=said.usage)
+    if wrong := _wrong(said, opened.case):
+        return Written(opened, key, error=wrong, usage=said.usage)
+    found = _checked(opened, key, said)
+    found.usage = said.usage
+    return found
 
 
 def copied(opened: Open, key: str, source: Written) -> Written | None:
     """Return a report that was written for a like finding as one on this, or None where it is less true here."""
     assert source.report is not None  # noqa: S101 - what failed is copied by nobody
     copy = _checked(opened, key, source.report)
-    copy.copy_of = source
+    copy.copy_of, copy.usage = source, Usage(model=source.usage.model)
     return copy if copy.grounded >= source.stands else None
 
 
@@ -133,9 +141,8 @@ def original(*, project: str, key: str) -> Written | None:
     if row is None:
         return None
     (opened,) = cases.build(project=project, findings=[row.finding])
-    report = replace(schema.from_json(document(row)), usage=Usage(model=row.model))
-    found = _checked(opened, key, report)
-    found.row = row
+    found = _checked(opened, key, schema.from_json(document(row)))
+    found.row, found.usage = row, Usage(model=row.model)
     return found
 
 
@@ -174,6 +181,8 @@ def _row(each: Written, chosen: Chosen, run: Run) -> AnomalyReport:
     row = AnomalyReport(
         finding=each.opened.finding, key=each.key, analyst=chosen.name, version=chosen.version, run=run, copy_of=source
     )
+    row.model, row.seconds, row.cost = clean(each.usage.model)[:200], each.usage.seconds, round(each.usage.cost, 6)
+    row.prompt_tokens, row.completion_tokens = each.usage.prompt_tokens, each.usage.completion_tokens
     if each.report is None:
         row.state, row.error = FAILED, clean(each.error)[:ERROR_CHARACTERS]
         return row
@@ -181,26 +190,26 @@ def _row(each: Written, chosen: Chosen, run: Run) -> AnomalyReport:
     row.state, row.anomalous, row.confidence, row.grounded = DONE, told["anomalous"], told["confidence"], each.grounded
     row.category, row.type, row.severity = (told[name] or "" for name in ("category", "type", "severity"))
     row.evidence, row.texts, row.claims = told["evidence"], told["texts"], _clean(each.claims)
-    used = Usage(model=each.report.usage.model) if each.copy_of else each.report.usage
-    row.model, row.seconds, row.cost = clean(used.model)[:200], used.seconds, round(used.cost, 6)
-    row.prompt_tokens, row.completion_tokens = used.prompt_tokens, used.completion_tokens
     return row
 
 
 def _wrong(report: Report, case: Case) -> str:
     """Return what makes a report unfit to be kept, or "": the seam checks its form, and not what names it uses."""
-    used = report.usage
     try:
         schema.from_json(schema.as_json(report))
-        counted = all(0 <= count < MOST_TOKENS for count in (used.prompt_tokens, used.completion_tokens))
-        measured = math.isfinite(used.seconds) and used.seconds >= 0 and 0 <= used.cost < MOST_COST
     except (AttributeError, TypeError, ValueError) as error:  # members of other types, as nothing stops a plugin
         return str(error)
     if report.anomalous and report.type not in case.types:
         return gettext("%(type)s is none of the types that may be answered") % {"type": report.type[:100]}
-    if not (counted and measured):
-        return gettext("its usage makes no sense: %(figures)s") % {"figures": str(used)[:200]}
     return ""
+
+
+def _makes_sense(usage: Usage) -> bool:
+    try:
+        counted = all(0 <= count < MOST_TOKENS for count in (usage.prompt_tokens, usage.completion_tokens))
+        return counted and 0 <= usage.cost < MOST_COST and 0 <= usage.seconds < math.inf
+    except TypeError:
+        return False
 
 
 def _clean(value: Any) -> Any:

@@ -13,7 +13,7 @@ from analysis.reports import Written
 from detection.engine.vectors import Quiet
 from duolog.plugins import guard
 from duolog.plugins.registry import PluginError
-from duolog.plugins.types import Language, Report
+from duolog.plugins.types import Language, Report, Unexplained
 from logs.engine import taxonomy
 from workers.context import RunContext
 
@@ -96,7 +96,9 @@ class Writer:
         asked = [cases.with_precedents(each, self._past) for each in batch.values()]
         draft = Drafts([each.finding for each in batch.values()], analyst=self.chosen.name, run=self.ctx.run)
         try:
-            found: list[Report] = guard.call(self.chosen.plugin, "explain", asked, languages, Quiet(self.ctx), draft)
+            found: list[Report | Unexplained] = guard.call(
+                self.chosen.plugin, "explain", asked, languages, Quiet(self.ctx), draft
+            )
             said = [reports.judged(each, key, report) for (key, each), report in zip(batch.items(), found, strict=True)]
         except PluginError as error:
             self.ctx.log(str(error), "error")
@@ -104,7 +106,7 @@ class Writer:
         self.asked += len(said)
         for each in said:
             self._said[each.key] = each
-            self._cost += each.report.usage.cost if each.report else 0.0
+            self._cost += each.usage.cost
         self.ctx.advance(len(said))
         return said
 

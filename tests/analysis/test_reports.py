@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from explaining import explain, opened, report
 
-from analysis import reports
+from analysis import reports, usage
 from analysis.models import AnomalyReport, Finding
 from detection.engine.vectors import key, says
 from detection.line_vectors import Table
@@ -81,6 +81,15 @@ def test_a_failure_costs_its_batch_and_no_other(asked: list[Any], monkeypatch: p
     assert [report(each).state for each in (good, bad, like, fine)] == ["done", "failed", "failed", "done"]
     assert "echo (duolog-dummy 1.2.3) failed in explain: RuntimeError: I was poisoned" in report(bad).error
     assert len(asked) == 3
+
+
+def test_what_an_analyst_cannot_explain_costs_no_other_its_report_and_is_paid_for(asked: list[Any]) -> None:
+    good, odd = opened(DISK, ("RIDDLE",))
+    assert explain(good, odd).result == {"written": 1, "copied": 0, "failed": 1}
+    row = report(odd)
+    assert (row.state, row.error, row.prompt_tokens) == ("failed", "what a riddle", 10)
+    (day,) = usage.daily(AnomalyReport.objects.all())
+    assert (day["written"], day["failed"], day["prompt_tokens"]) == (1, 1, 20)
 
 
 def test_all_open_ones_without_a_text_are_explained_in_runs_of_bounded_size(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from duolog.plugins.points import Analyst
-from duolog.plugins.types import Case, Context, Draft, Evidence, Language, Report, Usage, Wording
+from duolog.plugins.types import Case, Context, Draft, Evidence, Language, Report, Unexplained, Usage, Wording
 
 LEVELS = {"FATAL": "critical", "ERROR": "high", "WARN": "low"}
 """The severity of a sequence is that of its first line with one of these words; without any, it is normal."""
@@ -31,7 +31,7 @@ class Echo(Analyst):
 
     def explain(
         self, cases: Sequence[Case], languages: Sequence[Language], ctx: Context, draft: Draft
-    ) -> Sequence[Report]:
+    ) -> Sequence[Report | Unexplained]:
         asked.append((tuple(cases), tuple(languages)))
         for number in range(len(cases)):
             draft(number, "thinking")
@@ -39,8 +39,10 @@ class Echo(Analyst):
             raise RuntimeError("I was poisoned")
         return [self._report(case, languages) for case in cases]
 
-    def _report(self, case: Case, languages: Sequence[Language]) -> Report:
+    def _report(self, case: Case, languages: Sequence[Language]) -> Report | Unexplained:
         usage = Usage("echo-1", 10, 5, 0.5, self.options.cost)
+        if "RIDDLE" in case.sequence.entries[0]:
+            return Unexplained("what a riddle", usage)
         for number, line in enumerate(case.sequence.entries):
             for word, severity in LEVELS.items():
                 if word in line:
