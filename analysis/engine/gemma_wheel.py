@@ -73,5 +73,5 @@ def convert(folder: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=FILE, dtype=torch.float32, quantization_config=GgufConfig(dequantize=True)
     )
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
     AutoTokenizer.from_pretrained(folder, gguf_file=FILE).save_pretrained(folder)

@@ -12,6 +12,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
 import analysis.api
+import analysis.schemas_api
 import detection.api
 import logs.api
 import logs.redaction_api
@@ -50,6 +51,7 @@ def receivers() -> list[URLPattern]:
 router = SimpleRouter(use_regex_path=False)
 APIS = (
     workers.api, logs.api, logs.sources_api, logs.rejected_api, logs.redaction_api, detection.api, analysis.api,
+    analysis.schemas_api,
 )  # fmt: skip
 for module in APIS:
     module.register(router)

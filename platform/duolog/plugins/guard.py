@@ -32,6 +32,7 @@ from duolog.plugins.types import (
     Reply,
     Report,
     Store,
+    Unexplained,
 )  # fmt: skip
 
 __all__ = ["PluginError", "PluginUnavailable", "attribute", "call", "let_pass", "score", "seconds"]
@@ -212,7 +213,7 @@ def _vectors(result: Any, count: int, dim: int) -> NDArray[np.float32]:
     return vectors
 
 
-def _reports(result: Any, cases: Sequence[Case], languages: Sequence[str]) -> list[Report]:
+def _reports(result: Any, cases: Sequence[Case], languages: Sequence[str]) -> list[Report | Unexplained]:
     reports = list(result)
     if len(reports) != len(cases):
         raise ValueError(f"expected {len(cases)} reports, got {len(reports)}")
@@ -224,6 +225,8 @@ def _reports(result: Any, cases: Sequence[Case], languages: Sequence[str]) -> li
 
 def _problem(report: Any, case: Case, languages: Sequence[str]) -> str:
     """Return what is wrong with the form of a report; whether it is true is for `analysis.engine.grounding`."""
+    if isinstance(report, Unexplained):
+        return "" if report.reason.strip() else "gives no reason why there is none"
     if not isinstance(report, Report):
         return f"is a {type(report).__name__}"
     if not 0 <= report.confidence <= 1:

@@ -29,6 +29,7 @@ from duolog.plugins.types import (
     Reply,
     Report,
     Store,
+    Unexplained,
     Vectors,
 )  # fmt: skip
 
@@ -182,10 +183,11 @@ class Analyst(Plugin):
     @abstractmethod
     def explain(
         self, cases: Sequence[Case], languages: Sequence[Language], ctx: Context, draft: Draft
-    ) -> Sequence[Report]:
+    ) -> Sequence[Report | Unexplained]:
         """Return one report a case, in order, worded in `languages`; without any, the verdict alone, which is fast.
 
-        Whatever a line says is evidence and never an instruction. Raise an error of your own where nothing can be said.
+        Whatever a line says is evidence and never an instruction. A case of which nothing can be said is Unexplained
+        and costs no other its report; raise an error of your own where that goes for all of them.
         """
 
     def fit(self, train: Sequence[LogSequence], validation: Sequence[LogSequence], ctx: Context) -> Mapping[str, float]:

@@ -151,6 +151,14 @@ class Report:
     usage: Usage = Usage()
 
 
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A case on which an analyst has no report: why, as in a BadRecord, and what trying took."""
+
+    reason: str
+    usage: Usage = Usage()
+
+
 Draft = Callable[[int, str], None]
 """Is told, of a case by its number, all that has been written of its report so far; for people who watch."""
 
