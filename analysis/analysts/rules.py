@@ -109,4 +109,4 @@ def _filled(texts: Mapping[str, Any], name: str, one: Read | None = None, other:
 
 @cache
 def _texts() -> Mapping[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))["texts"]  # type: ignore[no-any-return]
+    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))["texts"]

@@ -60,8 +60,8 @@ def judge(case: Case) -> Verdict:
     past = [one for place, one in enumerate(lines) if one.complains and place < back]
     found = shapes(lines, case.sequence.times)
     scores = worded(lines, back)
-    for shape in found:
-        scores[shape.type] += shape.weight
+    for each in found:
+        scores[each.type] += each.weight
     spoken = max(scores.values(), default=0.0) >= LEAST
     if not found and not standing and past and lines[back].signs:
         return Verdict("recovered", "", "", "", 0.6, {}, (past[0], lines[back]), cut=cut)
