@@ -6,22 +6,31 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import django_filters
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
+from django.http import Http404
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from analysis import findings
+from analysis import findings, jobs, reports, reports_api
 from analysis.models import Finding
+from analysis.reports_api import BulkWish, Verdict, Wish
+from duolog import access
 from duolog.api import ProjectViewSet
 from duolog.models import Role
+from workers.api import RunSerializer
 
 
 class FindingSerializer(serializers.ModelSerializer[Finding]):
-    """An anomalous sequence with its score, its lines and the weight of each line in the score (`blame`)."""
+    """An anomalous sequence with its score, its lines and the weight of each line in the score (`blame`).
+
+    `report` is what its newest finished report says in short (null: there is none).
+    """
 
     score = serializers.FloatField(source="score.value", read_only=True)
     threshold = serializers.FloatField(source="score.scan.threshold", read_only=True)
@@ -37,6 +46,7 @@ class FindingSerializer(serializers.ModelSerializer[Finding]):
     blame: Any = serializers.ListField(
         source="score.blame", child=serializers.FloatField(), read_only=True, allow_null=True
     )
+    report = serializers.SerializerMethodField()
 
     class Meta:
         model = Finding
@@ -44,6 +54,7 @@ class FindingSerializer(serializers.ModelSerializer[Finding]):
             "id",
             "project",
             "state",
+            "report",
             "score",
             "threshold",
             "scan",
@@ -57,6 +68,11 @@ class FindingSerializer(serializers.ModelSerializer[Finding]):
             "created_at",
         ]
         read_only_fields = ["id", "project", "created_at"]
+
+    @extend_schema_field(Verdict(allow_null=True))
+    def get_report(self, finding: Any) -> dict[str, Any] | None:
+        """Return the one that the view has fetched for all findings at once."""
+        return Verdict(finding.newest[0]).data if finding.newest else None
 
 
 class Decision(serializers.Serializer[Any]):
@@ -91,7 +107,9 @@ class FindingFilter(django_filters.FilterSet):
 class FindingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):
     """Findings, newest first; with `after`, for those who poll, oldest first."""
 
-    queryset = Finding.objects.select_related("score__sequence", "score__scan__version")
+    queryset = Finding.objects.select_related("score__sequence", "score__scan__version").prefetch_related(
+        Prefetch("reports", reports.finished(), to_attr="newest")
+    )
     serializer_class = FindingSerializer
     filterset_class = FindingFilter
     lookup_value_converter = "int"
@@ -112,7 +130,36 @@ class FindingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectVi
         findings.decide(finding, wanted.validated_data["state"])
         return Response(FindingSerializer(finding).data)
 
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    @action(detail=True)
+    def report(self, request: Request, pk: int) -> Response:
+        """Return the newest finished report; its JSON schema stands under /schemas/report/."""
+        if not (newest := self.get_object().newest):
+            raise Http404
+        return Response(reports.document(newest[0]))
+
+    @extend_schema(request=Wish, responses={202: RunSerializer})
+    @action(detail=True, methods=["post"])
+    def explain(self, request: Request, pk: int) -> Response:
+        """Have an analyst explain the finding; answer with the run that does."""
+        finding: Finding = self.get_object()
+        return self._explain(request, Wish(data=request.data), {"project": finding.project, "findings": [finding.pk]})
+
+    @extend_schema(operation_id="findings_explain_many", request=BulkWish, responses={202: RunSerializer})
+    @action(detail=False, methods=["post"], url_path="explain")
+    def explain_many(self, request: Request) -> Response:
+        """Have an analyst explain many findings, in runs of some dozens; answer with the first run."""
+        return self._explain(request, BulkWish(data=request.data), {})
+
+    def _explain(self, request: Request, wish: Wish, which: dict[str, Any]) -> Response:
+        wish.is_valid(raise_exception=True)
+        asked = {**wish.validated_data, **which}
+        self.require(Role.REVIEWER, asked["project"])
+        run = jobs.explain(**asked, user=access.person(request))
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
+
 
 def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("findings", FindingViewSet)
+    reports_api.register(router)

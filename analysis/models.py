@@ -90,6 +90,11 @@ class AnomalyReport(models.Model):
         verbose_name = _("report")
         verbose_name_plural = _("reports")
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["finding", "-id"], name="report_newest", condition=Q(state="done")),
+            # What was written, and not copied, is what was paid for.
+            models.Index(fields=["created_at"], name="report_written", condition=Q(copy_of=None)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.finding} {self.analyst}"

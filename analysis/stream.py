@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis import findings
+from analysis import findings, jobs, reports
 from detection.models import NewScore
+from logs.models import Source
 from workers import streams
 
 
@@ -17,6 +18,10 @@ def due() -> Iterable[int]:
 
 @streams.stage("open-findings", due=due, after="judge")
 def open_findings(pk: int) -> bool:
-    """Open findings for all that is news of a source, in one statement."""
-    findings.open_new(pk)
+    """Open findings for all that is news of a source, in one statement, and have them explained."""
+    if findings.open_new(pk):
+        jobs.explain_soon(Source.objects.values_list("project__slug", flat=True).get(pk=pk))
     return False
+
+
+streams.CHORES.append(reports.tidy)

@@ -149,20 +149,21 @@ def rethreshold(version: ModelVersion, chosen: Chosen, *, reason: str, run: Run)
     return change
 
 
-def resolve(*, project: str, ref: str = "") -> ModelVersion:
-    """Return the version that `name@alias`, `name:number` or a bare `name` means.
+def resolve(*, project: str, ref: str = "", kind: ModelVersion.Kind = ModelVersion.Kind.DETECTOR) -> ModelVersion:
+    """Return the version of a kind that `name@alias`, `name:number` or a bare `name` means.
 
     A bare name is its champion, or else its newest version; no name at all is the project's champion that was set last.
     Raises VersionError, whose message tells which versions there are.
     """
     if not ref:
-        champions = ModelAlias.objects.filter(project=project, alias=CHAMPION).select_related("version")
+        champions = ModelAlias.objects.filter(project=project, alias=CHAMPION, version__kind=kind)
+        champions = champions.select_related("version")
         if champion := champions.order_by("-set_at").first():
             return champion.version
         raise VersionError(gettext("no model has been trained yet; `duolog train --dataset NAME` trains one"))
     if not (parts := REF.fullmatch(ref)):
         raise VersionError(gettext("%(ref)r is no model; write name, name:version or name@alias") % {"ref": ref})
-    versions = ModelVersion.objects.filter(project=project, name=parts["name"])
+    versions = ModelVersion.objects.filter(project=project, kind=kind, name=parts["name"])
     if parts["number"]:
         found = versions.filter(number=parts["number"]).first()
     else:
@@ -170,7 +171,7 @@ def resolve(*, project: str, ref: str = "") -> ModelVersion:
         if not found and not parts["alias"]:
             found = versions.order_by("-number").first()
     if found is None:
-        raise VersionError(_unknown(project, ref, parts["name"]))
+        raise VersionError(_unknown(project, ref, parts["name"], kind))
     return found
 
 
@@ -216,8 +217,8 @@ def _load(version: ModelVersion) -> Loaded:
     return Loaded(detector, vectors, version.threshold, version.temperature)
 
 
-def _unknown(project: str, ref: str, name: str) -> str:
-    versions = ModelVersion.objects.filter(project=project)
+def _unknown(project: str, ref: str, name: str, kind: ModelVersion.Kind) -> str:
+    versions = ModelVersion.objects.filter(project=project, kind=kind)
     near = versions.filter(name=name) if versions.filter(name=name).exists() else versions
     known = ", ".join(map(str, near[:10])) or gettext("none yet")
     return gettext("there is no model %(ref)s; known: %(known)s") % {"ref": ref, "known": known}

@@ -31,10 +31,10 @@ KEY_DIGITS = 19
 
 @admin.register(Project)
 class ProjectsAdmin(ModelAdmin):
-    """Tenants; site admins make them, members see theirs."""
+    """Tenants; site admins make them, members see theirs, and owners decide whether lines may leave the house."""
 
     list_display = ["name", "slug", "created_at"]
-    fields = ["name", "slug"]
+    fields = ["name", "slug", "remote_analysts"]
     prepopulated_fields = {"slug": ["name"]}
     search_fields = ["name", "slug"]
 
@@ -45,6 +45,12 @@ class ProjectsAdmin(ModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> list[str]:
         """Keep the slug of a project that exists: runs, models and findings name it."""
         return ["slug"] if obj else []
+
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        """Let owners change their project."""
+        if obj is None:
+            return access.may_anywhere(request.user, Role.OWNER)
+        return access.may(request.user, Role.OWNER, obj.slug)
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Project | None = None) -> dict[str, list[str]]:
         """Suggest a slug for a new project only."""

@@ -35,8 +35,16 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     class Meta:
         model = Project
-        fields = ["slug", "name", "created_at"]
+        fields = ["slug", "name", "remote_analysts", "created_at"]
         read_only_fields = ["created_at"]
+
+
+class ProjectSettings(serializers.ModelSerializer[Project]):
+    """What an owner decides; `remote_analysts`: whether lines may be sent to analysts on other machines."""
+
+    class Meta:
+        model = Project
+        fields = ["remote_analysts"]
 
 
 class DatasetSerializer(serializers.ModelSerializer[Dataset]):
@@ -173,6 +181,16 @@ class ProjectsViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectV
     project_field = "slug"
     lookup_field = "slug"
     lookup_value_converter = "slug"
+
+    @extend_schema(request=ProjectSettings, responses=ProjectSerializer)
+    def partial_update(self, request: Request, slug: str) -> Response:
+        """Change what an owner decides."""
+        project: Project = self.get_object()
+        self.require(Role.OWNER, project.slug)
+        wanted = ProjectSettings(project, data=request.data, partial=True)
+        wanted.is_valid(raise_exception=True)
+        wanted.save()
+        return Response(ProjectSerializer(project).data)
 
 
 class DatasetViewSet(mixins.CreateModelMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewSet):

@@ -14,10 +14,14 @@ from logs import reasons
 
 
 class Project(models.Model):
-    """A tenant: all data belongs to one, and access is granted on its slug."""
+    """A tenant: all data belongs to one, and access is granted on its slug.
+
+    Lines leave the house (`Analyst.remote`) only where its owner allows it.
+    """
 
     slug = models.SlugField(_("slug"), unique=True)
     name = models.CharField(_("name"), max_length=200)
+    remote_analysts = models.BooleanField(_("lines may be sent to remote analysts"), default=False)
     created_at = models.DateTimeField(_("created"), db_default=Now())
 
     class Meta:

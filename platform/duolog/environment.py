@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
 class SettingError(RuntimeError):
@@ -51,3 +54,23 @@ def env_number(name: str, default: float, *, least: float = 0) -> float:
 def env_list(name: str, default: str) -> list[str]:
     """Return a comma-separated variable as its parts."""
     return [part.strip() for part in env(name, default).split(",") if part.strip()]
+
+
+def env_choice(name: str, default: str, known: Sequence[str]) -> str:
+    """Return one of the values that are known."""
+    value = env(name, default).lower()
+    if value not in known:
+        raise SettingError(f"{name}={value!r} is none of {', '.join(known)}")
+    return value
+
+
+def env_options(name: str) -> dict[str, dict[str, Any]]:
+    """Return the options of plugins, by the plugin's name: a JSON object of objects; without the variable, none."""
+    value = env(name, "{}")
+    try:
+        told = json.loads(value)
+    except ValueError as error:
+        raise SettingError(f"{name} is not JSON: {error}") from error
+    if not isinstance(told, dict) or not all(isinstance(options, dict) for options in told.values()):
+        raise SettingError(f'{name} is not a JSON object of options by plugin, such as {{"http": {{"model": "…"}}}}')
+    return told

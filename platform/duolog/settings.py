@@ -10,7 +10,7 @@ import dj_database_url
 from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 
-from duolog.environment import env, env_bool, env_list, env_number
+from duolog.environment import env, env_bool, env_choice, env_list, env_number, env_options
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -122,6 +122,16 @@ ENCODER = env("DUOLOG_ENCODER", "multilingual-e5-small")
 PLUGINS_OFF = env_list("DUOLOG_PLUGINS_OFF", "")
 # Protocols that a scorecard must show a version to be no worse under than trivial floors, before it becomes champion.
 REQUIRED_PROTOCOLS = env_list("DUOLOG_REQUIRED_PROTOCOLS", "random,template")
+# --- reports ----------------------------------------------------------------------------------------------------
+# Who explains findings: an analyst's name, or a model (name@alias, name:version); unset: the project's champion of that
+# kind, else the rules.
+ANALYST = env("DUOLOG_ANALYST", "")
+# Options of analysts by name, as JSON. They may hold no secrets: those have variables of their own.
+ANALYST_OPTIONS = env_options("DUOLOG_ANALYST_OPTIONS")
+# What a project may spend a day (UTC) on remote analysts, in the currency of the prices that were set; 0: no limit.
+ANALYST_DAILY_COST = env_number("DUOLOG_ANALYST_DAILY_COST", 0)
+# From which severity on a new finding gets its text by itself; those below get the verdict alone. "never": neither.
+EXPLAIN_FROM = env_choice("DUOLOG_EXPLAIN_FROM", "medium", ("low", "medium", "high", "critical", "never"))
 
 # --- Django -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -245,6 +255,10 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "FindingStateEnum": "analysis.models.Finding.State",
+        "ReportStateEnum": "analysis.models.AnomalyReport.State",
+    },
 }
 UNFOLD = {
     "SITE_TITLE": "Duolog",

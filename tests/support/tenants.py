@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from analysis.models import Finding
+from analysis.models import AnomalyReport, Finding
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -138,6 +138,11 @@ def make_tenant(slug: str) -> Tenant:
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
     finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
+    AnomalyReport.objects.create(
+        finding=finding, state="done", analyst="rules", key=slug, category="应用", type="timeout", severity="high",
+        confidence=0.8, evidence=[{"line": 2, "quote": f"row 1 {EVIL}"}], prompt_tokens=7, cost="0.25", run=run,
+        texts={"en": {"summary": f"{slug} {EVIL}", "root_cause": EVIL, "recommendations": [EVIL]}},
+    )  # fmt: skip
     template = Template.objects.create(
         project=project, number=7, pattern=f"{slug} row <*> {EVIL}", examples=[f"{slug} row <*> {EVIL}"],
         changed_at=run.created_at,
