@@ -17,6 +17,7 @@ import msgspec
 import urllib3
 
 from analysis.engine.lines import cut, shown
+from duolog.plugins.types import Reason
 
 MOST = 4 << 20
 """Bytes of an answer, with all that the protocol wraps around it."""
@@ -28,9 +29,9 @@ Piece = Callable[[str], None]
 class ServerError(Exception):
     """No answer: why, whether asking later may help (`passing`), and after how many seconds if the server said so."""
 
-    def __init__(self, reason: str, *, passing: bool = False, after: float = 0.0) -> None:
+    def __init__(self, reason: Reason, *, passing: bool = False, after: float = 0.0) -> None:
         super().__init__(reason)
-        self.passing, self.after = passing, after
+        self.reason, self.passing, self.after = reason, passing, after
 
 
 @dataclass(slots=True)
@@ -92,13 +93,15 @@ class Client:
                 preload_content=False, timeout=urllib3.Timeout(connect=min(10.0, self.timeout), read=self.timeout),
             )  # fmt: skip
         except urllib3.exceptions.HTTPError as error:
-            raise ServerError(_hidden(f"{self.url} cannot be reached: {error}", key), passing=True) from error
+            told = Reason("%(url)s cannot be reached: %(error)s", url=self.url, error=_hidden(str(error), key))
+            raise ServerError(told, passing=True) from error
         try:
             if response.status != 200:
                 raise _refusal(response, self.url, key)
             return _read(self._lines(response, until), response.headers.get("Content-Type", ""), piece, key)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ServerError(_hidden(f"the answer broke off: {error}", key), passing=True) from error
+            told = Reason("the answer broke off: %(error)s", error=_hidden(str(error), key))
+            raise ServerError(told, passing=True) from error
         finally:
             response.close()  # not back to the pool: what is left of the answer would be the next one's beginning
 
@@ -108,9 +111,10 @@ class Client:
         while data := response.read1(1 << 16):
             size += len(data)
             if size > MOST:
-                raise ServerError(f"the answer has more than {MOST} bytes")
+                raise ServerError(Reason("the answer has more than %(bytes)s bytes", bytes=MOST))
             if time.monotonic() > until:
-                raise ServerError(f"the answer took more than {self.timeout:g} seconds", passing=True)
+                told = Reason("the answer took more than %(seconds)s seconds", seconds=self.timeout)
+                raise ServerError(told, passing=True)
             *whole, left = (left + data).split(b"\n")
             yield from whole
         yield left
@@ -133,7 +137,7 @@ def _read(lines: Iterator[bytes], kind: str, piece: Piece, key: str) -> Answer:
         if len(answer.text) > before:
             piece(answer.text)
     if not answer.finish:
-        raise ServerError("the answer broke off: the server closed the connection", passing=True)
+        raise ServerError(Reason("the answer broke off: the server closed the connection"), passing=True)
     return answer
 
 
@@ -142,10 +146,11 @@ def _take(data: bytes, answer: Answer, key: str) -> None:
     try:
         chunk = _chunk.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise ServerError(f"the server does not speak the chat protocol: {error}", passing=True) from error
+        reason = Reason("the server does not speak the chat protocol: %(error)s", error=str(error))
+        raise ServerError(reason, passing=True) from error
     if chunk.error:
         told = _hidden(msgspec.json.encode(chunk.error).decode(), key)
-        raise ServerError(f"the server failed: {cut(shown(told), 300)}", passing=True)
+        raise ServerError(Reason("the server failed: %(error)s", error=cut(shown(told), 300)), passing=True)
     answer.model = chunk.model or answer.model
     if chunk.usage:
         answer.prompt_tokens, answer.completion_tokens = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
@@ -157,12 +162,17 @@ def _take(data: bytes, answer: Answer, key: str) -> None:
 
 def _refusal(response: urllib3.BaseHTTPResponse, url: str, key: str) -> ServerError:
     if 300 <= response.status < 400:
-        return ServerError(f"{url} answers with a redirect ({response.status}), which is not followed: set base_url")
+        return ServerError(
+            Reason(
+                "%(url)s answers with a redirect (%(status)s), which is not followed", url=url, status=response.status
+            )
+        )
     body = ""
     with suppress(urllib3.exceptions.HTTPError, OSError):
         body = _hidden(response.read1(1 << 16).decode("utf-8", "replace").strip(), key)
-    told = f"{url} answers {response.status}: {cut(shown(body or response.reason or ''), 300)}"
-    return ServerError(told, passing=response.status in BUSY, after=_seconds(response.headers.get("Retry-After", "")))
+    told = cut(shown(body or response.reason or ""), 300)
+    reason = Reason("%(url)s answers %(status)s: %(error)s", url=url, status=response.status, error=told)
+    return ServerError(reason, passing=response.status in BUSY, after=_seconds(response.headers.get("Retry-After", "")))
 
 
 def _seconds(value: str) -> float:

@@ -24,7 +24,7 @@ from analysis.engine import prompt, schema
 from analysis.engine.lines import cut
 from analysis.engine.reply import ReplyError, parse, wording_so_far
 from duolog.plugins.points import Analyst
-from duolog.plugins.types import Case, Context, Draft, Language, Report, Unexplained, Usage
+from duolog.plugins.types import Case, Context, Draft, Language, Reason, Report, Unexplained, Usage
 
 CHARACTERS = 1.5
 """Characters of a prompt a token, on the careful side: Chinese has about that many, English logs have two or three."""
@@ -138,12 +138,14 @@ class Http(Analyst):
             try:
                 key = Path(file).read_text(encoding="utf-8")
             except (OSError, UnicodeError) as error:
-                raise ServerError(f"the file that {name}_FILE names cannot be read: {type(error).__name__}") from error
+                why = Reason("the file that %(name)s names cannot be read", name=f"{name}_FILE")
+                raise ServerError(why) from error
         key = (key or "").strip()
         if not key:
-            raise ServerError(f"there is no key: neither {name} nor {name}_FILE is set in the environment")
+            why = Reason("there is no key: neither %(name)s nor %(name)s_FILE is set in the environment", name=name)
+            raise ServerError(why)
         if not key.isascii() or not key.isprintable():
-            raise ServerError(f"the key of {name} holds characters that no header takes")
+            raise ServerError(Reason("the key of %(name)s holds characters that no header takes", name=name))
         return key
 
 
@@ -173,9 +175,12 @@ class _Asking:
                 wrong = cut(str(error), AGAIN // 3)
                 report = self._report(self._answer(prompt.again(self.case, asked, cut(answer.text, AGAIN // 2), wrong)))
         except ReplyError as error:
-            return Unexplained(f"the model {self.options.model} gave no report: {error}", self.usage)
-        except (ServerError, ValueError) as error:  # ValueError: the budget has no room for the rules
-            return Unexplained(str(error), self.usage)
+            text = Reason("%(model)s gave no report: %(error)s", model=self.options.model, error=str(error))
+            return Unexplained(text, self.usage)
+        except ServerError as error:
+            return Unexplained(error.reason, self.usage)
+        except ValueError as error:  # the budget has no room for the rules
+            return Unexplained(Reason("the budget is too small: %(error)s", error=str(error)), self.usage)
         return replace(report, usage=self.usage)
 
     def _report(self, answer: Answer) -> Report:
@@ -198,10 +203,11 @@ class _Asking:
                 continue
             self._count(answer, began)
             if answer.finish == "length":
-                text = "the answer of {} has more than {} tokens: raise max_tokens, or keep it from thinking"
-                raise ServerError(text.format(self.options.model, self.options.max_tokens))
+                most = self.options.max_tokens
+                why = Reason("%(model)s wrote more than max_tokens=%(most)s", model=self.options.model, most=most)
+                raise ServerError(why)
             if answer.finish == "content_filter":
-                raise ServerError(f"the server kept back what {self.options.model} answered (content_filter)")
+                raise ServerError(Reason("the server kept back what %(model)s answered", model=self.options.model))
             return answer
         raise AssertionError("unreachable")
 

@@ -52,7 +52,7 @@ class LocalOptions:
     batch: int = 4
     epochs: float = 1.0
     minutes: float = 0.0
-    texts: float = 0.25
+    texts: float = 0.12
     evaluations: int = 8
     patience: int = 3
     seed: int = 0

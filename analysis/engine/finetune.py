@@ -242,7 +242,8 @@ def _losses(
     model: LanguageModel, batch: Sequence[Lesson], settings: Settings, draw: np.random.Generator
 ) -> tuple[torch.Tensor, list[float], int]:
     """Return the loss to learn from, that of each lesson's type, and how many tokens were read."""
-    told = [bool(lesson.text) and draw.random() < settings.texts for lesson in batch]
+    # All or none of a batch: beside a text, prompts alone would be half padding.
+    told = [bool(lesson.text) for lesson in batch] if draw.random() < settings.texts else [False] * len(batch)
     rows = [
         lesson.prompt + (lesson.lead + lesson.text if with_text else [])
         for lesson, with_text in zip(batch, told, strict=True)

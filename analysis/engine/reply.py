@@ -20,7 +20,7 @@ from logs.engine import taxonomy
 # A string that is whole or still being written, and the colon that makes it the name of a member.
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)(?:"(\s*:)?|\\?$)', re.DOTALL)
 NAMES = [f"{name}_{tongue}" for name in ("summary", "root_cause", "recommendations") for tongue in schema.LANGUAGES]
-ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\.|\\u.*$", re.DOTALL)
+ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\u.*$|\\.", re.DOTALL)
 
 
 class ReplyError(ValueError):

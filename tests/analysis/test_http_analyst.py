@@ -232,8 +232,8 @@ FINAL = [
     ("model", refuses(404, '{"error": "model tiny not found"}'), "model tiny not found"),
     ("schema", refuses(400, '{"error": "unsupported schema"}'), "unsupported schema"),
     ("file", refuses(302, Location="file:///etc/passwd"), "a redirect (302), which is not followed"),
-    ("cut", says(TEXT[:40], finish="length"), "more than 2000 tokens: raise max_tokens"),
-    ("filter", says("", finish="content_filter"), "content_filter"),
+    ("cut", says(TEXT[:40], finish="length"), "tiny wrote more than max_tokens=2000"),
+    ("filter", says("", finish="content_filter"), "kept back what tiny answered"),
     ("huge", huge, "more than 4194304 bytes"),
 ]  # fmt: skip
 
@@ -287,7 +287,7 @@ def test_two_such_answers_are_no_report_and_their_tokens_count():
     with serving(says("I am only a model.")) as chat:
         (failed,) = explain(chat, price_out=10)
     assert len(chat.seen) == 2
-    assert "the model tiny gave no report: there is no JSON object" in failed.reason
+    assert "tiny gave no report: there is no JSON object" in failed.reason
     assert failed.usage.completion_tokens == 100
     assert failed.usage.cost == pytest.approx(0.001)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.engine import schema
-from analysis.engine.reply import ReplyError, parse
+from analysis.engine.reply import ReplyError, parse, wording_so_far
 from duolog.plugins.types import Case, Evidence, LogSequence, Report, Wording
 from logs.engine import taxonomy
 
@@ -150,3 +150,14 @@ def test_whatever_fits_what_was_asked_is_a_report(data):
     assert report.anomalous == (answer["type"] != "正常") == bool(report.category) == bool(report.severity)
     assert report.category in {"", *taxonomy.CATEGORIES}
     assert set(report.texts) == {"zh", "en"}
+
+
+def test_what_is_written_so_far_is_readable_at_any_moment():
+    """No names of members, no braces, no half of an escape."""
+    answer = ANSWER | {"summary_en": 'It said "no": 超时\n\t😀 {x}', "recommendations_en": ["Look.", "Go on."]}
+    whole = 'It said "no": 超时\n\t😀 {x}\nLine 2.\nLook.\nGo on.'
+    for text in (json.dumps(answer), json.dumps(answer, ensure_ascii=False, indent=1)):
+        told = [wording_so_far(text[:end]) for end in range(len(text) + 1)]
+        assert told[-1] == whole
+        assert all(whole.startswith(one) for one in told)
+    assert wording_so_far(json.dumps({"type": "超时异常", "evidence": [{"quote": "x"}]})) == ""

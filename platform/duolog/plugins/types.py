@@ -153,7 +153,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Unexplained:
-    """A case on which an analyst has no report: why, and what trying took."""
+    """A case on which an analyst has no report: why, as in a BadRecord, and what trying took."""
 
     reason: str
     usage: Usage = Usage()
