@@ -113,7 +113,8 @@ class Words(Analyst):
         self.lines = sorted({one.entries[-1] for one in train}) if self.options.parrot else []
         right = [self._chances(one) for one in validation]
         hits = sum(
-            max(found, key=lambda kind: found[kind]) == (one.type or "") for found, one in zip(right, validation)
+            max(found, key=lambda kind: found[kind]) == (one.type or "")
+            for found, one in zip(right, validation, strict=True)
         )
         ctx.metric("accuracy", hits / len(validation), 1)
         taught = sum("analysis" in one.meta for one in train)
