@@ -151,9 +151,9 @@ class Local(Analyst):
         model = self._ready
         with torch.inference_mode():
             logits = model.decide(model.hidden([prompt])[:, -1])[0].cpu()
-        shut = [n for n, name in enumerate(model.types) if allowed and name not in (NORMAL, *allowed)]
-        if len(shut) < len(model.types) - 1:  # else it knows none of them, and its own have to do
-            logits[shut] = -torch.inf
+            shut = [n for n, name in enumerate(model.types) if allowed and name not in (NORMAL, *allowed)]
+            if len(shut) < len(model.types) - 1:  # else it knows none of them, and its own have to do
+                logits[shut] = -torch.inf
         return {name: round(chance, 6) for name, chance in zip(model.types, logits.softmax(0).tolist(), strict=True)}
 
     # --- learning -----------------------------------------------------------------------------------------------
