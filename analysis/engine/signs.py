@@ -31,6 +31,7 @@ WEIGHTS = {"FATAL": 1.2, "ERROR": 1.0, "WARN": 0.9, "": 0.8, "INFO": 0.15, "DEBU
 """How much a statement counts, by its level ("" where the line names none)."""
 LOUD = re.compile(rf"\b(?:{'|'.join(name for name in LEVELS if len(name) > 3)})\b")
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+UNQUOTED = re.compile(rf"{CONTROL.pattern}|[“”]")
 VALUE = re.compile(r'[^\s,;)"]*')
 GAP = 100
 """Most characters that a masked part of a message may hide."""
@@ -166,8 +167,8 @@ def _found(line: str, piece: str, at: int) -> tuple[int, int]:
 
 
 def shown(text: str) -> str:
-    """Return the longest stretch without control characters, cut to what a quote may hold."""
-    return max(CONTROL.split(text), key=len).strip()[:QUOTE].strip()
+    """Return the longest stretch without control characters and quotation marks, cut to what a quote may hold."""
+    return max(UNQUOTED.split(text), key=len).strip()[:QUOTE].strip()
 
 
 def name_of(read: Read, sign: str) -> str:
