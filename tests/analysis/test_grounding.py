@@ -151,9 +151,18 @@ def test_words_of_the_trade_and_figures_that_can_be_worked_out_are_no_inventions
 @pytest.mark.parametrize("mark", ["“{}”", '"{}"', "`{}`"])
 def test_a_full_stop_in_a_quote_ends_no_sentence(mark: str) -> None:
     line = "it broke. Then it stopped! 再试。"
-    text = Wording(f"It says {mark.format(line)} twice.\nIt is over.", "", ())
+    true, false = f"It says {mark.format(line)} twice.\n", f"It says {mark.format('all is well. Then' + line)} once.\n"
+    text = Wording(f"{true}{false}It is over.", "", ())
     found = check(Report(False, "", "", "", 0.5, (), {"en": text}), LogSequence("one", (line,)))
-    assert found.report.texts["en"] == text
+    assert found.report.texts["en"].summary == f"{true}It is over."
+
+
+@pytest.mark.parametrize("name", ["node-1", "node-12.7", "1504.2", "2-node"])
+def test_what_stands_in_something_longer_only_is_not_there(name: str) -> None:
+    lines = ("node-12 took 1504.25 s", "step 1 of node 7 at 12-node", "x-1 2 node-12.75")
+    text = Wording(f"It was {name}.", "", ())
+    found = check(Report(False, "", "", "", 0.5, (), {"en": text}), LogSequence("one", lines))
+    assert [claim.found for claim in found.claims] == [False]
 
 
 def test_a_text_that_is_too_long_is_cut_at_a_sentence() -> None:
