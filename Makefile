@@ -28,8 +28,8 @@ install: .venv/installed  ## make .venv with all dependencies
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
-demo: install  ## generate, train, break the stack, find it (ONCE=1: exit after the table; LOGS=path: scan your file)
-	$(BIN)/duolog demo $(if $(ONCE),--once) $(if $(LOGS),--logs '$(LOGS)')
+demo: install  ## generate, train, break the stack, find it (ONCE=1: exit after the table; LOGS=path: scan your file; FINETUNE=1: train an analyst)
+	$(BIN)/duolog demo $(if $(ONCE),--once) $(if $(LOGS),--logs '$(LOGS)') $(if $(FINETUNE),--finetune)
 
 serve: install  ## the stack on existing data, until Ctrl-C
 	$(BIN)/duolog serve

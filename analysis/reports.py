@@ -41,7 +41,7 @@ class Written:
     claims: list[Any] = field(default_factory=list)
     grounded: float = 1.0
     stands: float = 1.0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     copy_of: Written | None = None
     error: str = ""
     row: AnomalyReport | None = None

@@ -47,13 +47,13 @@ TOLD = ["f1", "precision", "recall", "pr_auc", "false_alarms", "leakage", "secon
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
-    """Fitted detectors."""
+    """Fitted detectors and fine-tuned analysts."""
 
     page_template = "duolog/version.html"
-    starts = {"fit-detector": _("Train a detector")}
+    starts = {"fit-detector": _("Train a detector"), "finetune": _("Fine-tune an analyst")}
     actions = ["compare"]  # type: ignore[assignment]  # the base has none
-    list_display = ["name_number", "project", "names", "detector", "best_f1", "encoder", "created_at"]
-    list_filter = ["name", "detector", "project"]
+    list_display = ["name_number", "kind", "project", "names", "detector", "best_f1", "encoder", "created_at"]
+    list_filter = ["kind", "name", "detector", "project"]
     search_fields = ["name", "detector"]
     deeds = {"promote": Role.ENGINEER, "rollback": Role.ENGINEER}
 
@@ -75,25 +75,29 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
     @column(_("F1"))
     def best_f1(self, version: ModelVersion) -> str:
         """F1 on each part it was measured on."""
-        return ", ".join(f"{part} {figures['f1']:.3f}" for part, figures in version.metrics.items()) or "-"
+        found = ((part, figures.get("f1")) for part, figures in version.metrics.items())
+        return ", ".join(f"{part} {f1:.3f}" for part, f1 in found if f1 is not None) or "-"
 
     def page(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
-        """Figures against goals, options, lineage, scans."""
-        return {
+        """Figures against goals, options, lineage, scans; of an analyst its figures beside a floor, and the attack."""
+        shared = {
             "options": facts(row.options),
             "lineage": facts(row.lineage),
+            "aliases": [alias.alias for alias in row.aliases.all()],
+            "problems": promotion.problems(row),
+            "curves": curves(row.run) if row.run else [],
+            "history": history(row),
+        }
+        if row.kind == ModelVersion.Kind.ANALYST:
+            return shared | charts.analyst(row)
+        return shared | {
             "figures": list(FIGURES.values()),
             "goals": [GOALS[name] for name in FIGURES],
             "parts": [measured(part, figures) for part, figures in row.metrics.items()],
-            "aliases": [alias.alias for alias in row.aliases.all()],
-            "choices": [aliases.CHAMPION, aliases.SHADOW],
-            "problems": promotion.problems(row),
             "scorecards": [card(each) for each in row.scorecards.select_related("dataset", "run")[:CARDS]],
             "learning": charts.learning(row),
             "evaluations": charts.evaluations(row),
             "promises": charts.promises(row),
-            "curves": curves(row.run) if row.run else [],
-            "history": history(row),
             "thresholds": row.thresholds.select_related("set_by"),
             "record": shadow.record(row),
             "scans": row.scans.select_related("dataset")[:20],

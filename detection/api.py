@@ -25,7 +25,11 @@ from duolog.models import Role
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
-    """A fitted detector; `metrics` holds what it reached on each part it was measured on."""
+    """A fitted detector or a fine-tuned analyst; `metrics` holds what it reached on each part it was measured on.
+
+    Of an analyst, `detector` names its plugin and `encoder` its base; beside the parts, `metrics` has the figures of
+    the training (`fit`) and what an attack got out of it (`privacy`).
+    """
 
     aliases: Any = serializers.SlugRelatedField(slug_field="alias", many=True, read_only=True)
 
@@ -36,6 +40,7 @@ class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
             "project",
             "name",
             "number",
+            "kind",
             "aliases",
             "detector",
             "distribution",
@@ -193,6 +198,7 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
         "project": ["exact"],
         "name": ["exact"],
         "number": ["exact"],
+        "kind": ["exact"],
         "detector": ["exact"],
         "aliases__alias": ["exact"],
     }

@@ -8,22 +8,50 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from detection import promotion
 from detection.models import ModelVersion
 from duolog import charts
 from logs import labels
 
-SHADES = 10
+SHADES, MISTAKEN = 10, 10
 UNTYPED = {"normal": _("normal"), "anomalous": _("anomalous")}
 """What stands for a type where a sequence has none."""
 FIGURES = {
     "f1": _("F1"), "precision": _("precision"), "recall": _("recall"), "accuracy": _("accuracy"), "pr_auc": "PR-AUC",
     "ece": _("calibration error"), "leakage": _("leakage"), "threshold": _("threshold"), "sequences": _("sequences"),
+    "type_accuracy": _("type accuracy"), "macro_f1": _("macro-F1 of the types"),
+    "category_accuracy": _("category accuracy"), "language_agreement": _("same type in both languages"),
+    "valid": _("valid reports"), "grounded": _("claims that stand in the lines"),
+    "seconds_a_report": _("seconds a report"),
 }  # fmt: skip
+OF_AN_ANALYST = (
+    "type_accuracy", "macro_f1", "category_accuracy", "f1", "ece", "language_agreement", "valid", "grounded",
+    "seconds_a_report",
+)  # fmt: skip
+"""Figures of an analyst on a part, in the order of its table."""
 
 
 def evaluations(version: ModelVersion) -> list[dict[str, Any]]:
     """Return the charts of each part that a version was measured on."""
     return [evaluation(version, part, plots) for part, plots in version.plots.items()]
+
+
+def analyst(version: ModelVersion) -> dict[str, Any]:
+    """Return what an analyst's page shows of its figures: a table a part, its confusions, the training, the attack."""
+    measured = []
+    for part, figures in promotion.parts(version).items():
+        rows = [(FIGURES[name], figures.get(name), figures.get(f"floor_{name}")) for name in OF_AN_ANALYST]
+        mistaken = [
+            (labels.named(true) or UNTYPED["normal"], labels.named(said) or UNTYPED["normal"], count)
+            for true, row in figures["confusion"].items()
+            for said, count in row.items()
+            if true != said
+        ]
+        mistaken.sort(key=lambda row: -row[2])
+        told = {"sequences": figures["sequences"], "reports": figures["reports"], "floor": figures["floor"]}
+        measured.append({"part": part, "rows": rows, "mistaken": mistaken[:MISTAKEN], **told})
+    fit = sorted(version.metrics.get(promotion.FIT, {}).items())
+    return {"measured": measured, "fit": fit, "attack": version.metrics.get(promotion.PRIVACY)}
 
 
 def evaluation(version: ModelVersion, part: str, plots: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext
 
-from detection import line_vectors
+from detection import line_vectors, promotion
 from detection.aliases import CHAMPION, lock, point
 from detection.models import ModelAlias, ModelVersion, ThresholdChange
 from detection.thresholds import Chosen
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from duolog.plugins.types import Context, LogSequence
     from workers.models import Run
 
+DETECTOR, ANALYST = ModelVersion.Kind.DETECTOR, ModelVersion.Kind.ANALYST
 GROUP = "duolog.detectors"
+GROUPS = {DETECTOR: GROUP, ANALYST: "duolog.analysts"}
 KEPT = 4  # loaded detectors a process keeps
 REF = re.compile(r"(?P<name>[-\w]+)(?:@(?P<alias>[-\w]+)|:(?P<number>\d+))?")
 
@@ -42,7 +44,10 @@ class VersionError(JobFailed):
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A detector after `fit`, ready to become a version; `metrics` may hold the `plots` of each part."""
+    """A detector or an analyst after `fit`, ready to become a version; `metrics` may hold the `plots` of each part.
+
+    Of an analyst `detector` names its plugin, as in `ModelVersion`.
+    """
 
     name: str
     detector: str
@@ -56,6 +61,7 @@ class Fitted:
     temperature: float = 1.0
     policy: Mapping[str, Any] = field(default_factory=dict)
     reference: Mapping[str, Any] = field(default_factory=dict)
+    kind: ModelVersion.Kind = DETECTOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +81,18 @@ class Loaded:
 
 
 def propose(fitted: Fitted, *, project: str) -> ModelVersion:
-    """Store a fitted detector as the next version of its name; the first one becomes the champion at once.
+    """Store what was fitted as the next version of its name; the first one becomes champion if nothing is against it.
 
-    Called in the fenced transaction of the run that fitted it.
+    Called in the fenced transaction of the run that fitted it. Raises VersionError as `require_name` does.
     """
-    entry = registry.find(GROUP, fitted.detector)
+    entry = registry.find(GROUPS[fitted.kind], fitted.detector)
     with transaction.atomic():
         lock(project, fitted.name)
+        require_name(project=project, name=fitted.name, kind=fitted.kind)
         versions = ModelVersion.objects.filter(project=project, name=fitted.name)
         version = ModelVersion.objects.create(
             project=project,
+            kind=fitted.kind,
             name=fitted.name,
             number=(versions.aggregate(last=Max("number"))["last"] or 0) + 1,
             detector=fitted.detector,
@@ -104,9 +112,24 @@ def propose(fitted: Fitted, *, project: str) -> ModelVersion:
             sha256=fitted.artifact.sha256,
             run=fitted.artifact.run,
         )
-        if version.number == 1:
-            point(version, CHAMPION, reason=gettext("the first version"))
+        crown_first(version)
     return version
+
+
+def crown_first(version: ModelVersion) -> bool:
+    """Make the first version of a name its champion if there is none and nothing speaks against it; say if it did."""
+    crowned = ModelAlias.objects.filter(project=version.project, name=version.name, alias=CHAMPION).exists()
+    if version.number > 1 or crowned or promotion.problems(version):
+        return False
+    point(version, CHAMPION, reason=gettext("the first version"))
+    return True
+
+
+def require_name(*, project: str, name: str, kind: ModelVersion.Kind) -> None:
+    """Raise VersionError if versions of another kind have this name: aliases and references go by name."""
+    if other := ModelVersion.objects.filter(project=project, name=name).exclude(kind=kind).first():
+        text = gettext("%(name)s is the name of a model of the kind %(kind)s; choose another one")
+        raise VersionError(text % {"name": name, "kind": other.get_kind_display()})
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,7 +142,9 @@ def measured(version: ModelVersion, part: str, metrics: Mapping[str, Any]) -> No
     with transaction.atomic():
         # The race: two evaluations of one version end at once. The second waits for the row and adds to it.
         row = ModelVersion.objects.select_for_update(no_key=True).get(pk=version.pk)
-        row.metrics[part], row.plots[part] = figures(metrics), metrics.get("plots", {})
+        row.metrics[part] = figures(metrics)
+        if "plots" in metrics:  # those of an analyst are tables
+            row.plots[part] = metrics["plots"]
         row.save(update_fields=["metrics", "plots"])
 
 
@@ -149,21 +174,24 @@ def rethreshold(version: ModelVersion, chosen: Chosen, *, reason: str, run: Run)
     return change
 
 
-def resolve(*, project: str, ref: str = "", kind: ModelVersion.Kind = ModelVersion.Kind.DETECTOR) -> ModelVersion:
-    """Return the version of a kind that `name@alias`, `name:number` or a bare `name` means.
+def resolve(*, project: str, ref: str = "", kind: ModelVersion.Kind | None = DETECTOR) -> ModelVersion:
+    """Return the version of a kind (None: of any) that `name@alias`, `name:number` or a bare `name` means.
 
     A bare name is its champion, or else its newest version; no name at all is the project's champion that was set last.
-    Raises VersionError, whose message tells which versions there are.
+    Raises VersionError, whose message tells which versions there are, or that this one is of another kind.
     """
+    mine = ModelVersion.objects.filter(project=project)
+    mine = mine.filter(kind=kind) if kind else mine
     if not ref:
-        champions = ModelAlias.objects.filter(project=project, alias=CHAMPION, version__kind=kind)
-        champions = champions.select_related("version")
+        champions = ModelAlias.objects.filter(alias=CHAMPION, version__in=mine).select_related("version")
         if champion := champions.order_by("-set_at").first():
             return champion.version
+        if kind == ANALYST:
+            raise VersionError(gettext("no analyst is the champion yet; `duolog finetune --dataset NAME` makes one"))
         raise VersionError(gettext("no model has been trained yet; `duolog train --dataset NAME` trains one"))
     if not (parts := REF.fullmatch(ref)):
         raise VersionError(gettext("%(ref)r is no model; write name, name:version or name@alias") % {"ref": ref})
-    versions = ModelVersion.objects.filter(project=project, kind=kind, name=parts["name"])
+    versions = mine.filter(name=parts["name"])
     if parts["number"]:
         found = versions.filter(number=parts["number"]).first()
     else:
@@ -217,8 +245,12 @@ def _load(version: ModelVersion) -> Loaded:
     return Loaded(detector, vectors, version.threshold, version.temperature)
 
 
-def _unknown(project: str, ref: str, name: str, kind: ModelVersion.Kind) -> str:
-    versions = ModelVersion.objects.filter(project=project, kind=kind)
+def _unknown(project: str, ref: str, name: str, kind: ModelVersion.Kind | None) -> str:
+    every = ModelVersion.objects.filter(project=project)
+    versions = every.filter(kind=kind) if kind else every
+    if kind and (other := every.filter(name=name).exclude(kind=kind).first()):
+        text = gettext("%(ref)s is a model of the kind %(found)s, and one of the kind %(kind)s is needed here")
+        return text % {"ref": ref, "found": other.get_kind_display(), "kind": kind.label}
     near = versions.filter(name=name) if versions.filter(name=name).exists() else versions
     known = ", ".join(map(str, near[:10])) or gettext("none yet")
     return gettext("there is no model %(ref)s; known: %(known)s") % {"ref": ref, "known": known}

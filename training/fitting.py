@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from django.conf import settings
+from django.utils.text import slugify
 from django.utils.translation import gettext
 
 from detection import line_vectors, thresholds, versions
@@ -61,3 +62,9 @@ def fit(
         artifact=ctx.artifact("model", save),
     )
     return fitted, loaded
+
+
+def model_name(dataset: str, plugin: str) -> str:
+    """Return what a model is called that nobody gave a name: after dataset and plugin."""
+    slug = slugify(dataset)[: 49 - len(plugin)].strip("-")
+    return f"{slug}-{plugin}" if slug else plugin

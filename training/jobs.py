@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
-from django.utils.text import slugify
 from django.utils.translation import gettext
 
 from detection import aliases, promotion, thresholds, versions
@@ -149,7 +148,8 @@ class FitDetector(Job[FitOptions]):
             ctx.log(message % {"labels": data.newer_labels, "dataset": data.lineage["dataset"]}, "warning")
         dataset, _part = datasets.resolve(project=ctx.run.project, ref=options.dataset)
         plan = calibration.plan(options.threshold, data, dataset)
-        name = options.name or _model_name(options)
+        name = options.name or fitting.model_name(options.dataset, options.detector)
+        versions.require_name(project=ctx.run.project, name=name, kind=versions.DETECTOR)
         fitted, loaded = fitting.fit(detector, data, ctx, plugin=options.detector, name=name, plan=plan)
 
         def finish() -> Mapping[str, Any]:
@@ -355,8 +355,3 @@ def _whole(project: str, ref: str) -> Dataset:
     if part:
         raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
     return dataset
-
-
-def _model_name(options: FitOptions) -> str:
-    dataset = slugify(options.dataset)[: 49 - len(options.detector)].strip("-")
-    return f"{dataset}-{options.detector}" if dataset else options.detector

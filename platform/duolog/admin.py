@@ -61,7 +61,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "findings": findings.order_by("-pk")[:LATEST],
         "next_step": next_step(
             has_data=datasets.filter(sequences__isnull=False).exists(),
-            has_model=versions.exists(),
+            has_model=versions.filter(kind=ModelVersion.Kind.DETECTOR).exists(),
             has_scan=access.visible(user, Scan.objects.all()).exists(),
         )
         if access.may_anywhere(user, Role.ENGINEER)

@@ -106,7 +106,8 @@ class SourceForm(forms.Form):
 
 def models(source: Source) -> list[tuple[str, Any]]:
     """Return the models that may judge a source: by name, so that its new champions take over, or by version."""
-    mine = list(ModelVersion.objects.filter(project=source.project.slug).order_by("name", "-number"))
+    detectors = ModelVersion.objects.filter(project=source.project.slug, kind=ModelVersion.Kind.DETECTOR)
+    mine = list(detectors.order_by("name", "-number"))
     names = [*dict.fromkeys(version.name for version in mine), *map(str, mine)]
     names += [source.model] if source.model and source.model not in names else []
     return [("", _("the project's champion")), *((name, name) for name in names)]

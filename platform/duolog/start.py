@@ -214,8 +214,9 @@ class TrainForm(OnDataset):
 
 
 class WithModel(OnDataset):
-    """Work of a model version on a dataset or one part of it."""
+    """Work of a model version of a `kind` on a dataset or one part of it."""
 
+    kind: ClassVar[ModelVersion.Kind] = ModelVersion.Kind.DETECTOR
     part = text_field(_("Part"), required=False, help_text=_("Such as test; empty: the job decides."))
     model = forms.ModelChoiceField(
         ModelVersion.objects.none(), label=_("Model version"), widget=UnfoldAdminSelectWidget()
@@ -226,7 +227,7 @@ class WithModel(OnDataset):
         super().prepare()
         field = self.fields["model"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
-        field.queryset = access.visible(self.request.user, ModelVersion.objects.all())
+        field.queryset = access.visible(self.request.user, ModelVersion.objects.filter(kind=self.kind))
         field.initial = field.queryset.first()
 
     def clean(self) -> dict[str, Any]:
@@ -267,6 +268,47 @@ class EvaluateForm(WithModel):
 
     title = _("Evaluate a model")
     button = _("Evaluate")
+
+
+class FinetuneForm(OnDataset):
+    """A new version of an analyst."""
+
+    title = _("Fine-tune an analyst")
+    button = _("Fine-tune")
+
+    analyst = plugin_field(_("Analyst"), "duolog.analysts")
+    base = text_field(
+        _("Base model"), required=False, help_text=_("A folder, or a name on a hub; empty: the analyst decides.")
+    )
+    name = forms.SlugField(
+        label=_("Name of the model"),
+        required=False,
+        max_length=50,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Empty: called after dataset and analyst."),
+    )
+    canaries = number_field(
+        _("Canaries"), 5, help_text=_("Invented secrets that are planted, to see whether they can be got out again.")
+    )
+
+    def prepare(self) -> None:
+        """Begin with the analyst that can learn on any machine."""
+        super().prepare()
+        self.fields["analyst"].initial = "local"
+
+
+class EvaluateAnalystForm(WithModel):
+    """Compare an analyst with labels, and attack it."""
+
+    title = _("Evaluate an analyst")
+    button = _("Evaluate")
+    kind = ModelVersion.Kind.ANALYST
+
+    reports = number_field(_("Whole reports"), 30, help_text=_("Of the others only the verdict is asked for."))
+
+    def options(self) -> dict[str, Any]:
+        """Add how many reports are written."""
+        return super().options() | {"reports": self.cleaned_data["reports"]}
 
 
 class GapForm(OnDataset):
@@ -363,7 +405,9 @@ FORMS: dict[str, Callable[..., StartForm]] = {
     "split": SplitForm,
     "fit-detector": TrainForm,
     "scan": ScanForm,
+    "finetune": FinetuneForm,
     "evaluate": EvaluateForm,
+    "evaluate-analyst": EvaluateAnalystForm,
     "scorecard": ScorecardForm,
     "learning-curve": LearningCurveForm,
     "measure-gap": GapForm,

@@ -28,7 +28,7 @@ class Command(DuologCommand):
         )
 
     def handle(self, *args: Any, project: str, json: bool, model: str, alias: str, reason: str, **options: Any) -> None:
-        version = versions.resolve(project=project, ref=model)
+        version = versions.resolve(project=project, ref=model, kind=None)
         aliases.point(version, alias, reason=reason)
         text = gettext("%(name)s@%(alias)s is version %(number)d now")
         values = {"name": version.name, "alias": alias, "number": version.number}

@@ -13,7 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext
 
-from analysis.models import Finding
+from analysis import reports
+from analysis.analyst import RULES
+from analysis.models import AnomalyReport, Finding
 from detection import versions
 from detection.models import ModelVersion
 from duolog.demo import outage
@@ -29,6 +31,7 @@ from workers.states import Status
 
 GENERATED, QUIET, WATCHED = "demo-shop", "demo-stack-quiet", "demo-stack"
 SHOP_MODEL, STACK_MODEL = "demo-shop", "demo-stack"
+INCIDENTS, ANALYST, LESSONS, MINUTES = "demo-incidents", "demo-analyst", 2000, 10
 WINDOW_SECONDS = 2.0
 QUIET_SECONDS = 50  # of everyday use; training is quiet, too, but of another kind, and would make everyday use rare
 LEARNED = 400  # sequences of a person's own file to learn from
@@ -45,6 +48,7 @@ class Told:
     score: float
     cause: str  # key of the fault that explains it; empty: none does
     lines: list[str]
+    report: AnomalyReport | None
 
 
 @dataclass
@@ -147,9 +151,36 @@ def scan(*, dataset: str, model: str) -> Run:
     return perform(job="scan", key=dataset, options={"model": model, "dataset": dataset})
 
 
+def finetune(tell: Tell) -> str:
+    """Fine-tune the local analyst on generated incidents for some minutes, and return its version."""
+    tell(gettext("Generating %(count)s incidents with their explanations") % {"count": LESSONS})
+    generated = {
+        "dataset": INCIDENTS,
+        "count": LESSONS,
+        "seed": 7,
+        "kind": "analysis",
+        "options": {"language": "mixed"},
+    }
+    perform(job="generate", key=INCIDENTS, options=generated)
+    perform(job="split", key=INCIDENTS, options={"dataset": INCIDENTS, "seed": 7})
+    tell(gettext("Fine-tuning a small language model for at most %(minutes)s minutes") % {"minutes": MINUTES})
+    options = {"dataset": INCIDENTS, "name": ANALYST, "options": {"minutes": MINUTES, "epochs": 1.0}}
+    return str(perform(job="finetune", key=INCIDENTS, options=options).result["model"])
+
+
+def explain(dataset: str, analyst: str, tell: Tell) -> None:
+    """Have an analyst explain the findings of a dataset: a version, or the rules, which need no training."""
+    tell(gettext("Explaining the findings by %(analyst)s") % {"analyst": analyst or RULES})
+    numbers = list(Finding.objects.filter(score__sequence__dataset__name=dataset).values_list("pk", flat=True))
+    if numbers:
+        key = f"{dataset} {analyst or RULES}"
+        perform(job="explain", key=key, options={"findings": numbers, "analyst": analyst or RULES})
+
+
 def findings_of(dataset: str, *, lines: int = 3) -> list[Told]:
     """Return the findings of a dataset, most suspicious lines first within each."""
     rows = Finding.objects.filter(score__sequence__dataset__name=dataset).select_related("score__sequence")
+    written = reports.newest(rows)
     told = []
     for finding in rows.order_by("score__sequence__id"):
         sequence, blame = finding.score.sequence, finding.score.blame or []
@@ -160,6 +191,7 @@ def findings_of(dataset: str, *, lines: int = 3) -> list[Told]:
                 score=finding.score.value,
                 cause=sequence.meta.get("cause", ""),
                 lines=[sequence.entries[line] for line in order],
+                report=written.get(finding.pk),
             )
         )
     return told

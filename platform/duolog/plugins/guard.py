@@ -71,6 +71,8 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
             return seam.check(_vectors, result, len(args[0]), plugin.dim)
         case Receiver(), "handle" | "refuse":
             return seam.check(_reply, result)
+        case Analyst(), "fit":
+            return seam.check(_figures, result)
         case Analyst(), "explain":
             return seam.check(_reports, result, args[0], args[1])
         case Format(), "sniff":
@@ -244,6 +246,13 @@ def _problem(report: Any, case: Case, languages: Sequence[str]) -> str:
         if text is None or not text.summary.strip():
             return f"has no text in {language}"
     return ""
+
+
+def _figures(result: Any) -> dict[str, float]:
+    figures = {str(name): float(value) for name, value in dict(result).items()}
+    if wrong := [name for name, value in figures.items() if not math.isfinite(value)]:
+        raise ValueError(f"the figure {wrong[0]} is not finite")
+    return figures
 
 
 def _share(result: Any) -> float:
