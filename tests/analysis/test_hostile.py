@@ -37,7 +37,7 @@ def answers(handler: Handler, body: dict[str, Any]) -> None:
     says(json.dumps(told))(handler, body)
 
 
-@pytest.fixture(scope="module", params=["echo", "http"])
+@pytest.fixture(scope="module", params=["echo", "rules", "http"])
 def analyst(request: pytest.FixtureRequest) -> Iterator[Analyst]:
     """Each analyst that can be had without a large model; join yours."""
     if request.param == "http":

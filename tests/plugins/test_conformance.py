@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
+from analysis.analysts.rules import Rules
 from detection.detectors.counts import Counts
 from detection.detectors.next_keys import DeepLog, LogBert
 from duolog.plugins import registry
@@ -203,6 +204,10 @@ class TestLength(DetectorConformance):
 
 class TestEcho(AnalystConformance):
     plugin = registry.get("duolog.analysts", "echo")
+
+
+class TestRules(AnalystConformance):
+    plugin = Rules
 
 
 class TestDeepLog(DetectorConformance):
