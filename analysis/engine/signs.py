@@ -30,7 +30,8 @@ BESIDE = 0.3
 WEIGHTS = {"FATAL": 1.2, "ERROR": 1.0, "WARN": 0.9, "": 0.8, "INFO": 0.15, "DEBUG": 0.05}
 """How much a statement counts, by its level ("" where the line names none)."""
 LOUD = re.compile(rf"\b(?:{'|'.join(name for name in LEVELS if len(name) > 3)})\b")
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+# Half a surrogate pair is no text either: masking would raise.
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 UNQUOTED = re.compile(rf"{CONTROL.pattern}|[“”]")
 VALUE = re.compile(r'[^\s,;)"]*')
 GAP = 100

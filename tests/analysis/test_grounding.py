@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.engine.grounding import Grounded, check
+from analysis.engine.grounding import MOST, Grounded, check
 from duolog.plugins.types import Evidence, Language, LogSequence, Report, Wording
+from logs.engine import taxonomy
 from training.generators.incidents import Incidents, Options
 
 LINES = (
@@ -88,6 +90,95 @@ def test_the_generator_s_own_explanations_stand(language: Any) -> None:
     assert len(claims) > 2000
 
 
+def services() -> st.SearchStrategy[str]:
+    return st.builds("{}-service".format, st.text("abcdefgh", min_size=3, max_size=8))
+
+
+@st.composite
+def true_reports(draw: Any) -> tuple[LogSequence, Report, str]:
+    """A random sequence, a report of facts that stand in it, and a name and a number that do not."""
+    names = draw(st.lists(services(), min_size=2, max_size=8, unique=True))
+    numbers = draw(st.lists(st.integers(1000, 10**9), min_size=len(names), max_size=len(names), unique=True))
+    waits = draw(st.lists(st.integers(0, 9000), min_size=len(names), max_size=len(names)))
+    lines = tuple(f"ERROR {name} code={number}  /v1/{name}/x" for name, number in zip(names, numbers, strict=True))
+    sequence = LogSequence("s", lines, 1, times=tuple(sum(waits[: at + 1]) / 1000 for at in range(len(names))))
+    at = draw(st.integers(1, len(names) - 1))
+    zh = f"第{at + 1}行{names[at]}报错，代码{numbers[at]}，距上一行{waits[at]}毫秒。共{len(lines)}行。"
+    en = f"Line {at + 1} says “{lines[at]}” and/or `{names[at]}`. It came after {waits[at]} ms, with {numbers[at]}."
+    texts = {"zh": Wording(zh, zh, (zh,)), "en": Wording(en, en, (en,))}
+    report = Report(True, "网络", "连接失败", "high", 0.9, (Evidence(at, f"{names[at]} code={numbers[at]}"),), texts)
+    return sequence, report, "made-" + names[0]
+
+
+@given(true_reports())
+def test_a_report_of_facts_loses_nothing(told: tuple[LogSequence, Report, str]) -> None:
+    sequence, report, _ = told
+    found = check(report, sequence)
+    assert [claim for claim in found.claims if not claim.found] == []
+    assert found.report == report
+
+
+@given(
+    true_reports(),
+    st.integers(10**10, 10**12),
+    st.sampled_from(["“{0} down”", "`{0}`", "{0}", "{1}", "{1} ms", "x{1}"]),
+)
+def test_what_is_invented_is_struck_wherever_it_is_said(told: Any, number: int, form: str) -> None:
+    sequence, report, name = told
+    said = form.format(name, number)
+    zh, en = report.texts["zh"].summary, report.texts["en"].summary
+    texts = {"zh": Wording(f"{zh}{said}出错。", zh, ()), "en": Wording(f"Then {said} failed. {en}", en, ())}
+    found = check(replace(report, texts=texts), sequence)
+    assert (found.report.texts["zh"].summary, found.report.texts["en"].summary) == (zh, en)
+    assert {claim.field for claim in found.claims if not claim.found} == {"summary"}
+
+
+@pytest.mark.parametrize(
+    "name", ["order-service2", "rder-service", "10.35.231.77", "10.35.231", "/api/order/shi", "attempt=11"]
+)
+def test_a_part_of_a_name_is_another_name(name: str) -> None:
+    assert told("en", f"It was {name} again.").share < 1.0
+
+
+@pytest.mark.parametrize("sentence", [
+    "Clients and/or servers spoke TCP/IP, IPv6 or HTTP/2 with TLS1.2.", "A 2nd time-out, i.e. no answer, from MySQL.",
+    "VMs lost their IDs.", "Waited 1 s, 2.0 seconds, 3,000 ms and 6s in all.",
+])  # fmt: skip
+def test_words_of_the_trade_and_figures_that_can_be_worked_out_are_no_inventions(sentence: str) -> None:
+    assert told("en", sentence).report.texts["en"].root_cause == sentence
+
+
+@pytest.mark.parametrize("mark", ["“{}”", '"{}"', "`{}`"])
+def test_a_full_stop_in_a_quote_ends_no_sentence(mark: str) -> None:
+    line = "it broke. Then it stopped! 再试。"
+    true, false = f"It says {mark.format(line)} twice.\n", f"It says {mark.format('all is well. Then' + line)} once.\n"
+    text = Wording(f"{true}{false}It is over.", "", ())
+    found = check(Report(False, "", "", "", 0.5, (), {"en": text}), LogSequence("one", (line,)))
+    assert found.report.texts["en"].summary == f"{true}It is over."
+
+
+@pytest.mark.parametrize("name", ["node-1", "node-12.7", "1504.2", "2-node"])
+def test_what_stands_in_something_longer_only_is_not_there(name: str) -> None:
+    lines = ("node-12 took 1504.25 s", "step 1 of node 7 at 12-node", "x-1 2 node-12.75")
+    text = Wording(f"It was {name}.", "", ())
+    found = check(Report(False, "", "", "", 0.5, (), {"en": text}), LogSequence("one", lines))
+    assert [claim.found for claim in found.claims] == [False]
+
+
+def test_a_text_that_is_too_long_is_cut_at_a_sentence() -> None:
+    found = told("en", *["It is so."] * 1000)
+    assert found.report.texts["en"].root_cause.endswith("so.")
+    assert len(found.report.texts["en"].root_cause) <= MOST
+
+
+def test_advice_of_the_taxonomy_is_never_struck() -> None:
+    for kind in taxonomy.types().values():
+        for language, advice in kind.advice.items():
+            text = Wording("s", "", tuple(advice))
+            found = check(Report(False, "", "", "", 0.5, (), {language: text}), SEQUENCE)
+            assert found.report.texts[language] == text
+
+
 def test_evidence_must_stand_in_the_line_it_cites() -> None:
     right, wrong = Evidence(1, "ECONNREFUSED  10.35.231.7:3306"), Evidence(0, "ECONNREFUSED 10.35.231.7:3306")
     found = told("en", TRUE["en"][0], evidence=(right, wrong, Evidence(1, " ")))
@@ -105,8 +196,16 @@ def test_a_claim_names_the_lines_that_bear_it_out() -> None:
     assert [(claim.kind, claim.text, claim.lines) for claim in found.claims] == [("name", "order-service", (0, 2))]
 
 
-def test_advice_is_looked_up_for_quotes_only() -> None:
-    text = Wording("s", "", ("Give retries a limit of 3 and check pg-bouncer.", "Search for “no such line”."))
+def test_of_advice_only_quotes_and_what_is_specific_is_looked_up() -> None:
+    text = Wording(
+        "s",
+        "",
+        (
+            "Give retries a limit of 3 and check pg-bouncer.",
+            "Search for “no such line”.",
+            "Restart payment-service on 10.1.2.3.",
+        ),
+    )
     found = check(Report(True, "网络", "连接失败", "high", 0.9, (), {"en": text}), SEQUENCE)
     assert found.report.texts["en"].recommendations == text.recommendations[:1]
 

@@ -10,10 +10,17 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
+from analysis.analysts.rules import Rules
 from detection.detectors.counts import Counts
 from detection.detectors.next_keys import DeepLog, LogBert
 from duolog.plugins import registry
-from duolog.plugins.testing import DetectorConformance, FormatConformance, GeneratorConformance, ReceiverConformance
+from duolog.plugins.testing import (
+    AnalystConformance,
+    DetectorConformance,
+    FormatConformance,
+    GeneratorConformance,
+    ReceiverConformance,
+)
 from duolog.plugins.types import LogSequence
 from logs.formats.alpaca import Alpaca
 from logs.formats.bgl import Bgl
@@ -193,6 +200,14 @@ class TestGelf(ReceiverConformance):
 
 class TestLength(DetectorConformance):
     plugin = registry.get("duolog.detectors", "length")
+
+
+class TestEcho(AnalystConformance):
+    plugin = registry.get("duolog.analysts", "echo")
+
+
+class TestRules(AnalystConformance):
+    plugin = Rules
 
 
 class TestDeepLog(DetectorConformance):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from duolog.plugins.points import Detector, Generator, Needs
-from duolog.plugins.types import LogSequence
+from duolog.plugins.types import Evidence, LogSequence
+from duolog_dummy.analysts import Echo
 from duolog_dummy.good import Length
 
 
@@ -44,3 +47,20 @@ class TooFew(Generator):
     def generate(self, count, seed):
         for number in range(count - 1):
             yield LogSequence(str(number), ("line",), 0)
+
+
+class ReportsTooFew(Echo):
+    def explain(self, cases, languages, ctx, draft):
+        return super().explain(cases, languages, ctx, draft)[1:]
+
+
+class CitesWhatIsNotThere(Echo):
+    def explain(self, cases, languages, ctx, draft):
+        reports = super().explain(cases, languages, ctx, draft)
+        ends = [len(case.sequence.entries) for case in cases]
+        return [replace(one, evidence=(Evidence(end, ""),)) for one, end in zip(reports, ends, strict=True)]
+
+
+class IsNanSure(Echo):
+    def explain(self, cases, languages, ctx, draft):
+        return [replace(one, confidence=float("nan")) for one in super().explain(cases, languages, ctx, draft)]

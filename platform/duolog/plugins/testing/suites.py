@@ -1,12 +1,5 @@
 # ruff: noqa: S101 - pytest tests by assert
-"""Conformance suites: subclass one in a test module, name your plugin, and pytest runs what Duolog expects of it.
-
-    class TestPipes(FormatConformance):
-        plugin = Pipes
-        sample = b"seq_1|0|started|stopped\\n"
-
-They need pytest and nothing else of Duolog than `duolog.plugins`; every call goes through the guard, as in production.
-"""
+"""The suites of formats, receivers, encoders, detectors and generators."""
 
 from __future__ import annotations
 
@@ -38,7 +31,7 @@ from duolog.plugins.types import (
 )  # fmt: skip
 
 
-class _Conformance:
+class Conformance:
     """What holds for every plugin."""
 
     plugin: ClassVar[type[Plugin]]
@@ -59,7 +52,7 @@ class _Conformance:
         assert build(self.plugin.Options, as_json(options)) == options
 
 
-class FormatConformance(_Conformance):
+class FormatConformance(Conformance):
     """`sample` is a small file of the format, with at least one good row."""
 
     plugin: ClassVar[type[Plugin]]
@@ -111,7 +104,7 @@ class FormatConformance(_Conformance):
         assert [one.label for one in again] == [one.label for one in whole]
 
 
-class ReceiverConformance(_Conformance):
+class ReceiverConformance(Conformance):
     """`sample` is the body of a request with at least one good line, sent to `path` as `content_type`."""
 
     plugin: ClassVar[type[Plugin]]
@@ -168,7 +161,7 @@ class ReceiverConformance(_Conformance):
         assert (reply.status, reply.headers.get("Retry-After"), stored) == (overloaded, "7", [])
 
 
-class EncoderConformance(_Conformance):
+class EncoderConformance(Conformance):
     """`lines` are encoded; the default holds what logs hold."""
 
     lines: ClassVar[Sequence[str]] = (
@@ -214,7 +207,7 @@ class _Hashed:
         return indices, np.array(table, dtype=np.float32).reshape(len(rows), self.dim)
 
 
-class DetectorConformance(_Conformance):
+class DetectorConformance(Conformance):
     """Fits on `train()`: 200 sequences of a dozen distinct lines, every eighth with lines that no other has."""
 
     def train(self) -> list[LogSequence]:
@@ -260,7 +253,7 @@ class DetectorConformance(_Conformance):
         assert not [file for file in tmp_path.rglob("*") if file.suffix in {".pkl", ".pickle", ".pt", ".pth"}]
 
 
-class GeneratorConformance(_Conformance):
+class GeneratorConformance(Conformance):
     """Generates 50 sequences."""
 
     def generate(self, seed: int) -> list[LogSequence]:
