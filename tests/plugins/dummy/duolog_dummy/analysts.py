@@ -93,7 +93,7 @@ class WordsOptions:
 
 
 class Words(Analyst):
-    """Counts words by type, and trusts those that few types have; "" is what is normal, and a word of every sequence."""
+    """Counts words by type, and trusts those that few types have; "" is what is normal, and in every sequence."""
 
     Options = WordsOptions
     options: WordsOptions
