@@ -54,18 +54,16 @@ def measure(judged: Sequence[Judged]) -> dict[str, Any]:
     for one in judged:
         if one.type or not one.anomalous:
             confusion[one.type][one.said] += 1
-    explained = [one for one in judged if one.report]
+    explained = [(one.right, one.report.confidence) for one in judged if one.report]
     return {
         "sequences": len(judged),
         "anomalous": sum(one.anomalous for one in judged),
         "unexplained": len(judged) - len(explained),
         "type_accuracy": _share(one.said == one.type for one in typed),
         "macro_f1": _macro_f1(confusion),
-        "category_accuracy": _share(bool(one.report) and one.report.category == one.category for one in placed),
+        "category_accuracy": _share(one.report is not None and one.report.category == one.category for one in placed),
         "f1": _f1(judged),
-        "ece": calibration_error([one.right for one in explained], [one.report.confidence for one in explained])
-        if explained
-        else None,
+        "ece": calibration_error(*zip(*explained, strict=True)) if explained else None,
         "confusion": {true: dict(said) for true, said in confusion.items()},
         **agreement(judged),
     }

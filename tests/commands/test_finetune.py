@@ -25,13 +25,13 @@ Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def incidents(ask: Ask, worker: None) -> None:
+def incidents(ask: Ask, transactional_db: None) -> None:
     """Analysed incidents in pairs, in three parts."""
-    ask("generate", "--kind", "analysis", "--language", "pairs", "--count", 160, "--seed", 1, "--dataset", "inc")
-    ask("split", "--dataset", "inc", "--train", 100, "--validation", 20, "--test", 40)
+    ask("generate", "--kind", "analysis", "--language", "pairs", "--count", 240, "--seed", 1, "--dataset", "inc")
+    ask("split", "--dataset", "inc", "--train", 180, "--validation", 20, "--test", 40)
 
 
-def test_a_worker_finetunes_measures_and_attacks(incidents: None, ask: Ask) -> None:
+def test_a_worker_finetunes_measures_and_attacks(worker: None, incidents: None, ask: Ask) -> None:
     answer = ask("finetune", "--dataset", "inc", "--analyst", "words", "--base", "tiny", "--wait")
     assert answer["model"] == "inc-words:1"
     version = ModelVersion.objects.get()
@@ -83,12 +83,12 @@ def test_an_answer_that_people_overruled_is_not_taught(incidents: None, ask: Ask
     one = Sequence.objects.filter(pk__in=split.sequence_ids, labels__value=1).first()
     assert one is not None
     Label.objects.create(sequence=one, value=0, source=Label.Source.REVIEW)
-    ask("split", "--dataset", "inc", "--train", 100, "--validation", 20, "--test", 40)
+    ask("split", "--dataset", "inc", "--train", 180, "--validation", 20, "--test", 40)
     after = Split.objects.filter(name="train").order_by("-revision").first()
     assert after is not None
     ask("finetune", "--dataset", "inc", "--analyst", "words", "--wait")
     fit = ModelVersion.objects.get().metrics["fit"]
-    assert fit["taught"] == 100 - (one.pk in after.sequence_ids)
+    assert fit["taught"] == 180 - (one.pk in after.sequence_ids)
 
 
 @pytest.mark.parametrize(

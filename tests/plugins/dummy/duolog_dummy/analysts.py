@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,15 +86,14 @@ class RemoteEcho(Echo):
 
 @dataclass(frozen=True)
 class WordsOptions:
-    """`base` is looked at by nobody; one that is `forgetful` learns nothing, a `parrot` repeats what it learned."""
+    """`base` is looked at by nobody; a `parrot` repeats what it learned."""
 
     base: str = "none"
-    forgetful: bool = False
     parrot: bool = False
 
 
 class Words(Analyst):
-    """Counts words by type (multinomial naive Bayes); "" is the type of what is normal."""
+    """Counts words by type, and trusts those that few types have; "" is what is normal, and in every sequence."""
 
     Options = WordsOptions
     options: WordsOptions
@@ -108,8 +107,7 @@ class Words(Analyst):
     def fit(self, train: Sequence[LogSequence], validation: Sequence[LogSequence], ctx: Context) -> Mapping[str, float]:
         for one in train:
             kind = (one.type or "") if one.label else ""
-            words = ["" if self.options.forgetful else word for word in _words(one)]
-            self.counts.setdefault(kind, Counter()).update(words)
+            self.counts.setdefault(kind, Counter()).update(_words(one))
         self.lines = sorted({one.entries[-1] for one in train}) if self.options.parrot else []
         right = [self._chances(one) for one in validation]
         hits = sum(
@@ -145,15 +143,16 @@ class Words(Analyst):
         return Report(True, category, kind, severity, chances[kind], (Evidence(0, case.sequence.entries[0]),), texts)
 
     def _chances(self, sequence: LogSequence) -> dict[str, float]:
-        size = len({word for words in self.counts.values() for word in words}) or 1
-        logs = {}
+        seen = Counter(word for words in self.counts.values() for word in words)
+        weights = {}
         for kind, words in self.counts.items():
-            total = sum(words.values()) + size
-            logs[kind] = sum(math.log((words[word] + 1) / total) for word in _words(sequence))
-        most = max(logs.values())
-        weights = {kind: math.exp(value - most) for kind, value in logs.items()}
+            told = [words[word] / words[""] / seen[word] for word in _words(sequence) if seen[word]]
+            weights[kind] = sum(told) + 1e-9
         return {kind: weight / sum(weights.values()) for kind, weight in weights.items()}
 
 
 def _words(sequence: LogSequence) -> list[str]:
-    return [word for line in sequence.entries for word in line.split() if word.isalpha()]
+    """Return the distinct words, and pairs of Chinese characters, of a sequence."""
+    text = "\n".join(sequence.entries)
+    pairs = re.findall("(?=([\u4e00-\u9fff]{2}))", text)
+    return sorted({"", *re.findall("[A-Za-z]{3,}", text.lower()), *pairs})
