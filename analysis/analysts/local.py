@@ -15,17 +15,7 @@ from analysis.engine.compact import Compact, cite, compact, quote
 from analysis.engine.schema import NORMAL
 from detection.engine import pretrained
 from duolog.plugins.points import Analyst, Needs
-from duolog.plugins.types import (
-    Case,
-    Context,
-    Draft,
-    Evidence,
-    Language,
-    LogSequence,
-    Report,
-    Usage,
-    Wording,
-)  # fmt: skip
+from duolog.plugins.types import Case, Context, Draft, Evidence, Language, LogSequence, Report, Usage, Wording
 from logs.engine import taxonomy
 
 if TYPE_CHECKING:
@@ -44,6 +34,7 @@ class LocalOptions:
 
     `texts` is the share of the samples of which the text is learned, too, and not the type alone; `minutes` bounds the
     training (0: it does not); `patience` evaluations without a better one, of `evaluations` in all, end it (0: never).
+    Several `processes` learn together, one a GPU, each by `batch` sequences a step.
     """
 
     base: str = gemma_wheel.NAME
@@ -56,12 +47,13 @@ class LocalOptions:
     evaluations: int = 8
     patience: int = 3
     seed: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.rank <= 256:
             raise ValueError("rank must lie between 1 and 256")
-        if min(self.batch, self.evaluations) < 1 or min(self.minutes, self.patience) < 0:
-            raise ValueError("batch and evaluations must be at least 1, minutes and patience at least 0")
+        if min(self.batch, self.evaluations, self.processes) < 1 or min(self.minutes, self.patience) < 0:
+            raise ValueError("batch, evaluations and processes must be at least 1, minutes and patience at least 0")
         if self.learning_rate <= 0 or self.epochs <= 0:
             raise ValueError("learning_rate and epochs must be above 0")
         if not 0 <= self.texts <= 1:
@@ -160,7 +152,7 @@ class Local(Analyst):
 
     def fit(self, train: Sequence[LogSequence], validation: Sequence[LogSequence], ctx: Context) -> Mapping[str, float]:
         """Learn the types that the labels name, and to explain them where `meta["analysis"]` does."""
-        from analysis.engine import finetune
+        from analysis.engine import distributed, finetune
 
         self._open(self.options.rank)
         model = self._ready
@@ -171,7 +163,10 @@ class Local(Analyst):
         checks = [one for one in validation if _type(one) in model.types]
         if not lessons or not checks:
             raise ValueError("fine-tuning needs labelled sequences, the anomalous ones with a type, in both parts")
-        return finetune.tune(model, lessons, [self._lesson(one) for one in checks], self.options, ctx)
+        checked = [self._lesson(one) for one in checks]
+        if self.options.processes > 1:
+            return distributed.tune(model, self._folder, lessons, checked, self.options, ctx)
+        return finetune.tune(model, lessons, checked, self.options, ctx)
 
     def save(self, folder: Path) -> None:
         """Write the adapter, and what is known of the types; the base model stays where it is."""
@@ -187,17 +182,23 @@ class Local(Analyst):
         """Take up an adapter and make it one with the base model."""
         import torch
 
-        from detection.engine import serialize
-
-        tensors, state = serialize.load(folder)
-        if state["base"] != self._digest:
-            raise ValueError(f"the adapter was trained on other weights of {self.options.base}")
+        tensors, state = self._kept(folder)
         self._open(self.options.rank)
         model = self._ready
         model.knows(state["types"], state["words"])
         model.adapt({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
         model.merge()
         self.kinds = {name: Kind(**kind) for name, kind in state["kinds"].items()}
+
+    def export(self, folder: Path, out: Path) -> None:
+        """Write what `save` wrote, made one with its base, as a model folder for other servers."""
+        import torch
+
+        from analysis.engine import language_model
+
+        tensors, _state = self._kept(folder)
+        adapter = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+        language_model.export(self._folder, self.options.rank, adapter, out)
 
     # --- helpers ------------------------------------------------------------------------------------------------
 
@@ -208,6 +209,14 @@ class Local(Analyst):
     @cached_property
     def _digest(self) -> str:
         return pretrained.digest(self._folder)
+
+    def _kept(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        from detection.engine import serialize
+
+        tensors, state = serialize.load(folder)
+        if state["base"] != self._digest:
+            raise ValueError(f"the adapter was trained on other weights of {self.options.base}")
+        return tensors, state
 
     @property
     def _ready(self) -> LanguageModel:
