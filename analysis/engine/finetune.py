@@ -106,7 +106,8 @@ def tune(
     school = _School(train, len(model.types), settings)
     began = school.resume(model, optimiser, ctx)
     ranks.share(model.parameters())
-    best, best_loss, worse, tokens, clock = model.adapter(), math.inf, 0, 0, time.monotonic()
+    best: tuple[dict[str, torch.Tensor], Judged] | None = None
+    worse, tokens, clock, done = 0, 0, time.monotonic(), began
     every = max(1, steps // settings.evaluations)
     ctx.stage("fine-tuning", total=steps)
     ctx.advance(began)
@@ -131,29 +132,33 @@ def tune(
         ctx.metric("loss", loss.item(), step)
         ctx.metric("tokens_per_second", tokens / (time.monotonic() - clock), step)
         ctx.advance()
-        if (step + 1) % every == 0 or step + 1 == steps:
+        done = step + 1
+        if done % every == 0 and done < steps:
             if ranks.rank() == 0:
                 judged = judge(model, validation, settings.batch, ctx)
                 ctx.metric("validation_loss", judged.loss, step)
                 ctx.metric("validation_accuracy", judged.accuracy(validation), step)
-                worse = 0 if judged.loss < best_loss else worse + 1
-                if judged.loss < best_loss:
-                    best, best_loss = model.adapter(), judged.loss
+                better = best is None or judged.loss < best[1].loss
+                worse = 0 if better else worse + 1
+                best = (model.adapter(), judged) if better else best
             worse = int(ranks.agree(worse))
             if settings.patience and worse >= settings.patience:
-                ctx.log(f"no better for {worse} evaluations: stops at step {step + 1} of {steps}")
+                ctx.log(f"no better for {worse} evaluations: stops at step {done} of {steps}")
                 break
-        save = school.saver(model, optimiser, step + 1) if (step + 1) % CHECKPOINTS == 0 else None
-        ctx.checkpoint(step + 1, save)
+        ctx.checkpoint(done, school.saver(model, optimiser, done) if done % CHECKPOINTS == 0 else None)
     if ranks.rank():
         return {}
-    model.adapt(best)
     judged = judge(model, validation, settings.batch, ctx)
+    if best and best[1].loss < judged.loss:
+        model.adapt(best[0])
+        judged = best[1]
+    ctx.metric("validation_loss", judged.loss, done)
+    ctx.metric("validation_accuracy", judged.accuracy(validation), done)
     seconds = time.monotonic() - clock
     return {
         "loss": judged.loss,
         "type_accuracy": judged.accuracy(validation),
-        "steps": step + 1,
+        "steps": done,
         "seconds": seconds,
         "tokens_per_second": tokens / seconds,
         "memory_mb": _memory(),
