@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.contrib import admin, messages
+from django.db.models import Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, path
-from django.utils.translation import gettext
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+from unfold.decorators import action
 
-from analysis import findings
+from analysis import findings, jobs, report_page, reports
+from analysis.finding_list import ByCategory, BySeverity, Doubted
 from analysis.models import Finding
 from detection.models import Score
+from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
+from logs.models import Project
 
 STATE_COLOURS = {Finding.State.OPEN: "warning", Finding.State.CONFIRMED: "danger", Finding.State.DISMISSED: "default"}
 HEAT = 10
 """Steps of colour."""
 SUSPECTS = 3
+MOST = 1000
+"""Findings that may be selected to be explained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +47,47 @@ class Line:
     heat: int
 
 
-class Doubted(admin.SimpleListFilter):
-    """Findings that the shadow would not have opened."""
-
-    title = _("shadow")
-    parameter_name = "shadow"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer the one choice."""
-        return [("disagrees", _("disagrees"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Finding]) -> QuerySet[Finding]:
-        """Leave the findings whose sequence the shadow of the same scan calls normal."""
-        if self.value() != "disagrees":
-            return queryset
-        said = Score.objects.filter(scan__shadow_of=OuterRef("score__scan"), sequence=OuterRef("sequence"))
-        return queryset.filter(Exists(said))
-
-
 @admin.register(Finding)
 class FindingAdmin(ProjectAdmin[Finding]):
     """Anomalous sequences put before people."""
 
     page_template = "duolog/finding.html"
     list_fullwidth = True
-    list_display = ["number", "state_label", "value", "suspect", "source", "project", "created_at"]
-    list_filter = ["state", Doubted, "project"]
+    list_display = ["number", "state_label", "severity", "kind", "value", "suspect", "source", "project", "created_at"]
+    list_filter = ["state", BySeverity, ByCategory, Doubted, "project"]
     list_select_related = ["score__sequence__dataset"]
     search_fields = ["score__sequence__key"]
     list_before_template = "duolog/findings_live.html"
-    deeds = {"confirm": Role.REVIEWER, "dismiss": Role.REVIEWER, "reopen": Role.REVIEWER}
+    deeds = dict.fromkeys(["confirm", "dismiss", "reopen", "explain"], Role.REVIEWER)
+    actions = ["explain_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Finding]:
+        """In the list, fetch the newest reports of all findings at once."""
+        rows = super().get_queryset(request)
+        if request.resolver_match and request.resolver_match.url_name == "analysis_finding_changelist":
+            return rows.prefetch_related(Prefetch("reports", reports.finished(), to_attr="newest"))
+        return rows
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Tell which finding is the newest: the list watches for newer ones."""
-        return super().changelist_view(request, {**(extra_context or {}), "newest": self.newest(request)})
+        told = {"newest": self.newest(request), "may_explain": self.has_explain_permission(request)}
+        return super().changelist_view(request, {**(extra_context or {}), **told})
 
     def get_urls(self) -> list[URLPattern]:
-        """Add what the list asks for newer findings."""
-        view = self.admin_site.admin_view(self.newer)
-        return [path("newer/", view, name="analysis_finding_newer"), *super().get_urls()]
+        """Add what list and page ask for what is new, and the button above the list."""
+        newer, report, every = (
+            self.admin_site.admin_view(view) for view in (self.newer, self.report, self.explain_all)
+        )
+        return [
+            path("newer/", newer, name="analysis_finding_newer"),
+            path("explain/", every, name="analysis_finding_explain"),
+            path("<path:object_id>/report/", report, name="analysis_finding_report"),
+            *super().get_urls(),
+        ]
 
     def newest(self, request: HttpRequest) -> Finding | None:
         """Return the finding that was opened last."""
-        return self.get_queryset(request).order_by("-pk").first()
+        return self.get_queryset(request).prefetch_related(None).order_by("-pk").first()
 
     def newer(self, request: HttpRequest) -> HttpResponse:
         """Tell a list that it is out of date, or 204 while the newest finding is `?after=`."""
@@ -100,6 +107,19 @@ class FindingAdmin(ProjectAdmin[Finding]):
     def state_label(self, finding: Finding) -> tuple[str, str]:
         """State as a coloured label."""
         return finding.state, finding.get_state_display()
+
+    @column(_("severity"), label=report_page.COLOURS)
+    def severity(self, finding: Any) -> tuple[str, Any] | None:
+        """What the newest report says, as a coloured label; nothing where there is none."""
+        if not finding.newest:
+            return None
+        said = finding.newest[0].severity
+        return said, report_page.SEVERITIES.get(said, _("normal"))
+
+    @column(_("category, type"))
+    def kind(self, finding: Any) -> str:
+        """What the newest report calls it."""
+        return report_page.kind(finding.newest[0]) if finding.newest else ""
 
     @column(_("score"), ordering="score__value")
     def value(self, finding: Finding) -> str:
@@ -131,6 +151,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
             "timed": any(line.time for line in shown),
             "suspects": suspects,
             "next": self._next(request, row),
+            **self._report(request, row),
         }
 
     def do_confirm(self, request: HttpRequest, finding: Finding) -> tuple[str, str | None]:
@@ -147,6 +168,68 @@ class FindingAdmin(ProjectAdmin[Finding]):
         """Nobody is sure any more."""
         findings.decide(finding, Finding.State.OPEN)
         return gettext("Finding %(finding)s is open again.") % {"finding": finding}, None
+
+    def do_explain(self, request: HttpRequest, finding: Finding) -> tuple[str, str]:
+        """Have an analyst say what it is about; where one is at it, wait for that one."""
+        if not report_page.panel(finding)["busy"]:
+            jobs.explain(
+                project=finding.project, findings=[finding.pk], analyst=request.POST.get("analyst", ""),
+                user=access.person(request),
+            )  # fmt: skip
+        return gettext("Finding %(finding)s is being explained.") % {"finding": finding}, self.address(
+            finding
+        ) + "#report"
+
+    def report(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Return the panel of the reports, or 204 while it is what the browser shows (`?seen=`) already."""
+        row = self.row_or_404(request, object_id)
+        shown = self._report(request, row)
+        if shown["mark"] == request.GET.get("seen"):
+            return HttpResponse(status=204)
+        may = {"explain"} if access.may(request.user, Role.REVIEWER, row.project) else set()
+        return render(request, "duolog/report.html", {"row": row, "may": may, **shown})
+
+    def _report(self, request: HttpRequest, row: Finding) -> dict[str, Any]:
+        return report_page.panel(row, request.GET.get("in", ""))
+
+    def has_explain_permission(self, request: HttpRequest) -> bool:
+        """Offer it to reviewers of any project; for which findings is looked at when it is done."""
+        return access.may_anywhere(request.user, Role.REVIEWER)
+
+    @action(description=_("Explain the selected"), permissions=["explain"])
+    def explain_selected(self, request: HttpRequest, queryset: QuerySet[Finding]) -> None:
+        """Have an analyst explain these findings."""
+        chosen: dict[str, list[int]] = defaultdict(list)
+        for project, pk in queryset.order_by("-pk").values_list("project", "pk")[: MOST + 1]:
+            chosen[project].append(pk)
+        for project in chosen:
+            access.require(request.user, Role.REVIEWER, project)
+        if (count := sum(map(len, chosen.values()))) > MOST:
+            messages.error(request, gettext("Select %(most)d findings at most.") % {"most": MOST})
+            return
+        for project, numbers in chosen.items():
+            jobs.explain(project=project, findings=numbers, user=access.person(request))
+        self._tell(request, count)
+
+    @method_decorator(require_POST)
+    def explain_all(self, request: HttpRequest) -> HttpResponse:
+        """Have the open findings without a report explained, of the project that the list is narrowed to, or of all."""
+        rows = access.visible(request.user, Project.objects.order_by("slug"), "slug", Role.REVIEWER)
+        if only := request.POST.get("project"):
+            access.require(request.user, Role.REVIEWER, only)
+            rows = rows.filter(slug=only)
+        total = 0
+        for project in rows.values_list("slug", flat=True):
+            if count := reports.waiting(project=project).count():
+                jobs.explain(project=project, user=access.person(request))
+                total += count
+        self._tell(request, total)
+        return HttpResponseRedirect(reverse("admin:analysis_finding_changelist"))
+
+    @staticmethod
+    def _tell(request: HttpRequest, count: int) -> None:
+        text = ngettext("%(count)d finding is being explained.", "%(count)d findings are being explained.", count)
+        messages.success(request, text % {"count": count} if count else gettext("Every open finding has a report."))
 
     def _next(self, request: HttpRequest, finding: Finding) -> str | None:
         """Return the address of the next open finding of the project: the one below in the list, or the first."""

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext
 
 from analysis import cases
@@ -68,6 +68,12 @@ def finished() -> QuerySet[AnomalyReport]:
 def newest(findings: Iterable[Finding]) -> dict[int, AnomalyReport]:
     """Return the newest finished report of each finding that has one, by the finding's number, in one query."""
     return {row.finding_id: row for row in finished().filter(finding__in=list(findings))}
+
+
+def told_newest(name: str) -> Subquery:
+    """Return what a column of the newest finished report of each finding holds, for queries on findings."""
+    rows = AnomalyReport.objects.filter(finding=OuterRef("pk"), state=DONE).order_by("-id")
+    return Subquery(rows.values(name)[:1])
 
 
 def being_written(finding: Finding) -> AnomalyReport | None:

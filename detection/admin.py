@@ -51,7 +51,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
 
     page_template = "duolog/version.html"
     starts = {"fit-detector": _("Train a detector"), "finetune": _("Fine-tune an analyst")}
-    actions = ["compare"]  # type: ignore[assignment]  # the base has none
+    actions = ["compare"]
     list_display = ["name_number", "kind", "project", "names", "detector", "best_f1", "encoder", "created_at"]
     list_filter = ["kind", "name", "detector", "project"]
     search_fields = ["name", "detector"]

@@ -30,13 +30,14 @@ RANK = {role: rank for rank, role in enumerate(Role)}
 M = TypeVar("M", bound=Model)
 
 
-def visible(user: Who, queryset: QuerySet[M], field: str = "project") -> QuerySet[M]:
-    """Narrow a queryset to the user's projects; `field` is the look-up that leads to a row's project slug."""
+def visible(user: Who, queryset: QuerySet[M], field: str = "project", role: Role = Role.VIEWER) -> QuerySet[M]:
+    """Narrow a queryset to the projects on which the user holds a role; `field` leads to a row's project slug."""
     if not user.is_active:
         return queryset.none()
     if getattr(user, "is_superuser", False):
         return queryset
-    return queryset.filter(**{f"{field}__in": Membership.objects.filter(user=user.pk).values("project")})
+    held = Membership.objects.filter(user=user.pk, role__in=_at_least(role))
+    return queryset.filter(**{f"{field}__in": held.values("project")})
 
 
 def may(user: Who, role: Role, project: str) -> bool:
@@ -48,9 +49,8 @@ def may_anywhere(user: Who, role: Role) -> bool:
     """Tell whether there may be a project on which the user holds this role: whether to offer a page at all."""
     if not user.is_active:
         return False
-    higher = [each for each in Role if RANK[each] >= RANK[role]]
     return bool(getattr(user, "is_superuser", False)) or (
-        Membership.objects.filter(user=user.pk, role__in=higher).exists()
+        Membership.objects.filter(user=user.pk, role__in=_at_least(role)).exists()
     )
 
 
@@ -62,6 +62,10 @@ def require(user: Who, role: Role, project: str) -> None:
     if rank < RANK[role]:
         needed = gettext("this needs the role “%(role)s” on project %(project)s")
         raise PermissionDenied(needed % {"role": role.label, "project": project})
+
+
+def _at_least(role: Role) -> list[Role]:
+    return [each for each in Role if RANK[each] >= RANK[role]]
 
 
 def _rank(user: Who, project: str) -> int:

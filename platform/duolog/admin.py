@@ -32,6 +32,8 @@ from workers.states import Status
 LATEST = 8
 EXACT = {"index", "workers_worker_changelist"}
 """Pages whose address begins those of others."""
+PLAIN = {"redaction-index", "usage-index"}
+"""Pages that belong to no model."""
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -110,9 +112,10 @@ def _list(name: str) -> str:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu (UNFOLD's SIDEBAR)."""
     site_admin = request.user.is_superuser
+    is_engineer = access.may_anywhere(request.user, Role.ENGINEER)
 
     def item(title: Any, icon: str, name: str, shown: bool = True) -> dict[str, Any]:
-        link = reverse(name if name == "redaction-index" else f"admin:{name}")
+        link = reverse(name if name in PLAIN else f"admin:{name}")
         active = request.path == link if name in EXACT else request.path.startswith(link)
         return {"title": title, "icon": icon, "link": link, "active": active, "permission": lambda _: shown}
 
@@ -142,6 +145,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item(_("Workers"), "dns", "workers_worker_changelist"),
                 item(_("Plugins"), "extension", "workers_worker_plugins"),
+                item(_("Usage of analysts"), "payments", "usage-index", is_engineer),
                 item(_("Projects"), "folder", "logs_project_changelist"),
                 item(_("API tokens"), "key", "duolog_apitoken_changelist"),
                 item(_("Users"), "person", "auth_user_changelist", site_admin),

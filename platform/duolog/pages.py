@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -45,7 +45,7 @@ class ProjectAdmin(ModelAdmin, Generic[M]):
     list_before_template = "duolog/start_buttons.html"
     show_full_result_count = False
     list_per_page = 50
-    actions = None
+    actions: Sequence[Any] | None = None
 
     # --- who ----------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ TRUE = {
         "At line 2, stock-service logged “ECONNREFUSED 10.35.231.7:3306”.",
         "It was retried at lines 3 and 4, attempt 1.",
         "The request /api/order/ship failed with 504 after a wait of 3000 ms.",
-        "See lines 1, 2 and 4: e.g. a well-known fail-over.",
+        "Lines 2 and 3 say it. See lines 1, 2 and 4: e.g. a well-known fail-over.",
     ],
 }
 MADE_UP = {

@@ -14,7 +14,7 @@ LISTS = [
     "", "analysis/finding/", "workers/run/", "logs/source/", "logs/dataset/", "detection/modelversion/",
     "detection/scan/", "logs/template/", "workers/worker/", "workers/worker/plugins/", "logs/project/",
     "duolog/apitoken/", "duolog/apitoken/add/", "auth/user/", "auth/user/add/", "duolog/membership/",
-    "duolog/membership/add/",
+    "duolog/membership/add/", "usage/",
     *(f"start/{job}/" for job in ("import-data", "generate", "split", "fit-detector", "scan", "evaluate")),
     "start/measure-gap/", "start/source/",
     "start/choose-threshold/", "detection/modelversion/compare/",
