@@ -56,6 +56,12 @@ def explained(analyst: Local, *sequences: LogSequence, languages: Any = ("zh", "
     return reports
 
 
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: Any) -> None:
+    """Who has learned for half a minute does not know when to stop."""
+    monkeypatch.setattr("analysis.engine.writing.LONGEST", 40)
+
+
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, Path]]:
     """An analyst that was taught two types, and the folder that keeps it."""
@@ -90,8 +96,8 @@ def test_a_report_is_one_verdict_in_both_languages(tuned: tuple[Local, Path]) ->
 
 def test_a_report_is_the_same_whoever_stands_beside_it(tuned: tuple[Local, Path]) -> None:
     one, other, third = incidents(3, 5)
-    alone = explained(tuned[0], one)[0]
-    beside = explained(tuned[0], other, one, third)[1]
+    alone = explained(tuned[0], one, languages=("zh",))[0]
+    beside = explained(tuned[0], other, one, third, languages=("zh",))[1]
     assert (alone.type, alone.confidence, alone.texts) == (beside.type, beside.confidence, beside.texts)
 
 
@@ -120,16 +126,16 @@ def test_an_adapter_of_other_weights_is_refused(tuned: tuple[Local, Path], monke
 
 
 def test_a_training_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("analysis.engine.finetune.CHECKPOINTS", 3)
-    train, validation = incidents(32, 1), incidents(6, 2)
-    ctx = Kept(tmp_path, stop_at=4)
+    monkeypatch.setattr("analysis.engine.finetune.CHECKPOINTS", 2)
+    train, validation = incidents(16, 1), incidents(4, 2)
+    ctx = Kept(tmp_path, stop_at=3)
     with pytest.raises(Stop):
         Local(FEW).fit(train, validation, ctx)
-    assert [step for step, _place in ctx.saved] == [3]
+    assert [step for step, _place in ctx.saved] == [2]
     ctx.stop_at = 0
     figures = Local(FEW).fit(train, validation, ctx)
-    assert figures["steps"] == 8
-    assert [step for step, _place in ctx.saved] == [3, 6]
+    assert figures["steps"] == 4
+    assert [step for step, _place in ctx.saved] == [2, 4]
 
 
 def test_without_labels_there_is_nothing_to_learn() -> None:

@@ -59,7 +59,7 @@ def test_two_processes_learn_one_adapter(tmp_path: Path) -> None:
     figures = analyst.fit(incidents(12, 1), incidents(4, 2), ctx)
     assert figures["steps"] == 6  # twelve sequences, two at a time
     assert ctx.steps == 6 and ctx.metrics["loss"] == list(range(6))
-    assert ctx.metrics["validation_loss"] == [2, 5]
+    assert ctx.metrics["validation_loss"] == [2, 6]
     analyst.save(tmp_path)
     learned = [tensor for name, tensor in load_file(tmp_path / "tensors.safetensors").items() if "lora_B" in name]
     assert all(tensor.any() for tensor in learned)  # they are zero before the first step
