@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from analysis.engine import gemma_wheel
+from analysis.engine import gemma_wheel, verdict
 from analysis.engine.compact import Compact, cite, compact, quote
 from analysis.engine.schema import NORMAL
 from detection.engine import pretrained
@@ -106,7 +106,7 @@ class Local(Analyst):
         from analysis.engine.writing import Task
 
         began, read = time.perf_counter(), compact(case.sequence, case.blame)
-        prompt = self._prompt(read)
+        prompt = self._prompt(read, case.sequence)
         chances = self._chances(prompt, case.types)
         kind = max(chances, key=lambda name: chances[name])
         known = self.kinds.get(kind)
@@ -151,9 +151,9 @@ class Local(Analyst):
         model = self._ready
         with torch.inference_mode():
             logits = model.decide(model.hidden([prompt])[:, -1])[0].cpu()
-        shut = [n for n, name in enumerate(model.types) if allowed and name not in (NORMAL, *allowed)]
-        if len(shut) < len(model.types) - 1:  # else it knows none of them, and its own have to do
-            logits[shut] = -torch.inf
+            shut = [n for n, name in enumerate(model.types) if allowed and name not in (NORMAL, *allowed)]
+            if len(shut) < len(model.types) - 1:  # else it knows none of them, and its own have to do
+                logits[shut] = -torch.inf
         return {name: round(chance, 6) for name, chance in zip(model.types, logits.softmax(0).tolist(), strict=True)}
 
     # --- learning -----------------------------------------------------------------------------------------------
@@ -234,10 +234,13 @@ class Local(Analyst):
         texts = ["\n[0123456789]", *(text for told in advice for text in told)]
         self._ready.knows([NORMAL, *self.kinds], [token for text in texts for token in self._ready.ids(text)])
 
-    def _prompt(self, read: Compact) -> list[int]:
+    def _prompt(self, read: Compact, sequence: LogSequence) -> list[int]:
+        """Return the question; what the rules say is a part of it, and whether to believe them is learned."""
         from analysis.engine.language_model import ASK
 
-        return self._ready.ids(read.text + ASK, first=True)
+        # Without blame, of which training knows nothing.
+        rules = verdict.judge(Case(sequence, 1.0, 0.5)).type or NORMAL
+        return self._ready.ids(read.text + ASK.format(rules=rules), first=True)
 
     def _lead(self, kind: str, language: Language) -> list[int]:
         from analysis.engine.language_model import TONGUES
@@ -261,7 +264,7 @@ class Local(Analyst):
         if told.get("summary") and told.get("explanation") and told.get("language") in ("zh", "en"):
             lead = self._lead(kind, told["language"])
             text = self._ready.ids("".join(f"{cite(told[part], sequence)}\n" for part in ("summary", "explanation")))
-        return Lesson(self._prompt(read), self._ready.types.index(kind), lead, text)
+        return Lesson(self._prompt(read, sequence), self._ready.types.index(kind), lead, text)
 
 
 def _type(sequence: LogSequence) -> str:

@@ -124,7 +124,7 @@ def tune(
         optimiser.step()
         school.note(batch, losses)
         tokens += read
-        ctx.metric("loss", float(loss), step)
+        ctx.metric("loss", loss.item(), step)
         ctx.metric("tokens_per_second", tokens / (time.monotonic() - clock), step)
         ctx.advance()
         if (step + 1) % every == 0 or step + 1 == steps:

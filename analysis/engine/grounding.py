@@ -24,7 +24,7 @@ MOST = 4_000
 
 QUOTE = r"“(?P<q1>[^”]+)”|\"(?P<q2>[^\"]+)\"|`(?P<q3>[^`]+)`"
 CHINESE_LINE = r"第\s*(?P<l1>\d+(?:\s*[、,，和至到~-]\s*\d+)*)\s*行"
-ENGLISH_LINE = r"\blines?\s+(?P<l2>\d+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+to\s+|\s*[-–]\s*)\d+)*)"
+ENGLISH_LINE = r"\b[Ll]ines?\s+(?P<l2>\d+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+to\s+|\s*[-–]\s*)\d+)*)"
 NAME = r"(?P<name>(?:/[\w.-]+)+/?|[A-Za-z_]\w*(?:(?:[-_.:@=/]|::)\w+)+|[A-Za-z]+\d\w*|[a-z]+[A-Z]\w*)"
 UNIT = r"(?P<unit>\s*(?:%|ms\b|毫秒|s\b|秒|seconds?\b|次|行|个|条|times\b|lines\b|retries\b|attempts\b)?)"
 NUMBER = rf"(?P<number>\d+(?:[.,:/-]\d+)*){UNIT}"

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from detection.engine.device import device, native_bf16
 
-ASK = "\n类型:"
-"""What follows the lines; the next word is the type."""
+ASK = "\n规则:{rules}\n类型:"
+"""What follows the lines: what the rules make of them, and then the type, whose word is the next one."""
 TONGUES = {"zh": "\n中文:", "en": "\nEnglish:"}
 """What follows the type; the text comes next."""
 

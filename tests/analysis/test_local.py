@@ -18,7 +18,7 @@ from training.generators.incidents import Incidents, Options
 
 pytestmark = pytest.mark.slow
 TYPES = ("磁盘空间不足", "暴力破解")
-FEW = LocalOptions(epochs=1.0, texts=0.5, evaluations=1)
+FEW = LocalOptions(epochs=1.0, texts=0.4, evaluations=1)
 
 
 class Stop(BaseException):
@@ -60,7 +60,7 @@ def explained(analyst: Local, *sequences: LogSequence, languages: Any = ("zh", "
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Local, Path]]:
     """An analyst that was taught two types, and the folder that keeps it."""
     analyst = Local(FEW)
-    figures = analyst.fit(incidents(100, 1), incidents(20, 2), NullContext())
+    figures = analyst.fit(incidents(72, 1), incidents(12, 2), NullContext())
     assert figures["type_accuracy"] > 0.6  # a third by chance
     folder = tmp_path_factory.mktemp("adapter")
     analyst.save(folder)

@@ -41,7 +41,7 @@ class Command(DuologCommand):
         parser.add_argument(
             "--finetune", action="store_true",
             help=str(_("fine-tune a small language model that explains the findings (about %(minutes)d minutes more)"))
-            % {"minutes": story.MINUTES + 2},
+            % {"minutes": story.MINUTES + 8},
         )  # fmt: skip
 
     def handle(self, *args: Any, once: bool, logs: Path | None, finetune: bool, **options: Any) -> None:
