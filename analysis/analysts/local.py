@@ -44,6 +44,7 @@ class LocalOptions:
 
     `texts` is the share of the samples of which the text is learned, too, and not the type alone; `minutes` bounds the
     training (0: it does not); `patience` evaluations without a better one, of `evaluations` in all, end it (0: never).
+    Several `processes` learn together, one a GPU, each by `batch` sequences a step.
     """
 
     base: str = gemma_wheel.NAME
@@ -56,12 +57,13 @@ class LocalOptions:
     evaluations: int = 8
     patience: int = 3
     seed: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.rank <= 256:
             raise ValueError("rank must lie between 1 and 256")
-        if min(self.batch, self.evaluations) < 1 or min(self.minutes, self.patience) < 0:
-            raise ValueError("batch and evaluations must be at least 1, minutes and patience at least 0")
+        if min(self.batch, self.evaluations, self.processes) < 1 or min(self.minutes, self.patience) < 0:
+            raise ValueError("batch, evaluations and processes must be at least 1, minutes and patience at least 0")
         if self.learning_rate <= 0 or self.epochs <= 0:
             raise ValueError("learning_rate and epochs must be above 0")
         if not 0 <= self.texts <= 1:
@@ -160,7 +162,7 @@ class Local(Analyst):
 
     def fit(self, train: Sequence[LogSequence], validation: Sequence[LogSequence], ctx: Context) -> Mapping[str, float]:
         """Learn the types that the labels name, and to explain them where `meta["analysis"]` does."""
-        from analysis.engine import finetune
+        from analysis.engine import distributed, finetune
 
         self._open(self.options.rank)
         model = self._ready
@@ -171,7 +173,10 @@ class Local(Analyst):
         checks = [one for one in validation if _type(one) in model.types]
         if not lessons or not checks:
             raise ValueError("fine-tuning needs labelled sequences, the anomalous ones with a type, in both parts")
-        return finetune.tune(model, lessons, [self._lesson(one) for one in checks], self.options, ctx)
+        checked = [self._lesson(one) for one in checks]
+        if self.options.processes > 1:
+            return distributed.tune(model, self._folder, lessons, checked, self.options, ctx)
+        return finetune.tune(model, lessons, checked, self.options, ctx)
 
     def save(self, folder: Path) -> None:
         """Write the adapter, and what is known of the types; the base model stays where it is."""

@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from analysis.engine import ranks
 from analysis.engine.language_model import LanguageModel
 from duolog.plugins.types import Context
 
@@ -97,12 +98,14 @@ def tune(
     """Teach the model's adapter; the one that was best on the validation part stays. Return figures of the training.
 
     `minutes` bounds it, if not 0; `patience` evaluations without a better one end it. A run that was cut off goes on
-    from its last checkpoint: order, adapter and optimiser are those of then.
+    from its last checkpoint: order, adapter and optimiser are those of then. In several processes
+    (`analysis.engine.distributed`) each draws batches of its own, and only rank 0 has figures to return.
     """
-    steps = max(1, math.ceil(settings.epochs * len(train) / settings.batch))
+    steps = max(1, math.ceil(settings.epochs * len(train) / settings.batch / ranks.size()))
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=0.0)
     school = _School(train, len(model.types), settings)
     began = school.resume(model, optimiser, ctx)
+    ranks.share(model.parameters())
     best, best_loss, worse, tokens, clock = model.adapter(), math.inf, 0, 0, time.monotonic()
     every = max(1, steps // settings.evaluations)
     ctx.stage("fine-tuning", total=steps)
@@ -110,7 +113,7 @@ def tune(
     for step in range(began, steps):
         share = step / steps
         if settings.minutes:  # the rate falls with the time that is left, whichever ends first
-            share = max(share, (time.monotonic() - clock) / 60 / settings.minutes)
+            share = ranks.agree(max(share, (time.monotonic() - clock) / 60 / settings.minutes))
         if share >= 1:
             break
         rate = settings.learning_rate * min(1, (step + 1) / WARM_UP) * max(0.05, 0.5 * (1 + math.cos(math.pi * share)))
@@ -120,25 +123,30 @@ def tune(
         loss, losses, read = _losses(model, batch, settings, school.draw)
         optimiser.zero_grad()
         loss.backward()
+        ranks.average(model.parameters())
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimiser.step()
         school.note(batch, losses)
-        tokens += read
+        tokens += read * ranks.size()
         ctx.metric("loss", float(loss), step)
         ctx.metric("tokens_per_second", tokens / (time.monotonic() - clock), step)
         ctx.advance()
         if (step + 1) % every == 0 or step + 1 == steps:
-            judged = judge(model, validation, settings.batch, ctx)
-            ctx.metric("validation_loss", judged.loss, step)
-            ctx.metric("validation_accuracy", judged.accuracy(validation), step)
-            worse = 0 if judged.loss < best_loss else worse + 1
-            if judged.loss < best_loss:
-                best, best_loss = model.adapter(), judged.loss
+            if ranks.rank() == 0:
+                judged = judge(model, validation, settings.batch, ctx)
+                ctx.metric("validation_loss", judged.loss, step)
+                ctx.metric("validation_accuracy", judged.accuracy(validation), step)
+                worse = 0 if judged.loss < best_loss else worse + 1
+                if judged.loss < best_loss:
+                    best, best_loss = model.adapter(), judged.loss
+            worse = int(ranks.agree(worse))
             if settings.patience and worse >= settings.patience:
                 ctx.log(f"no better for {worse} evaluations: stops at step {step + 1} of {steps}")
                 break
         save = school.saver(model, optimiser, step + 1) if (step + 1) % CHECKPOINTS == 0 else None
         ctx.checkpoint(step + 1, save)
+    if ranks.rank():
+        return {}
     model.adapt(best)
     judged = judge(model, validation, settings.batch, ctx)
     seconds = time.monotonic() - clock
@@ -171,7 +179,7 @@ class _School:
 
     def __init__(self, lessons: Sequence[Lesson], types: int, settings: Settings) -> None:
         self.lessons, self.settings = lessons, settings
-        self.draw = np.random.default_rng(settings.seed)
+        self.draw = np.random.default_rng([settings.seed, 0, ranks.rank()])
         self.members = [[n for n, lesson in enumerate(lessons) if lesson.type == kind] for kind in range(types)]
         self.queues: list[list[int]] = [[] for _ in self.members]
         self.losses = np.full(types, math.log(max(2, types)))
@@ -216,7 +224,7 @@ class _School:
         model.adapt(load_file(folder / "adapter.safetensors"))
         moments = load_file(folder / "optimiser.safetensors")
         self.losses = moments.pop("losses").double().numpy()
-        self.draw = np.random.default_rng([self.settings.seed, step])
+        self.draw = np.random.default_rng([self.settings.seed, step, ranks.rank()])
         for number, parameter in enumerate(model.parameters()):
             optimiser.state[parameter] = {name: moments[f"{number}.{name}"].to(parameter.device) for name in MOMENTS}
             optimiser.state[parameter]["step"] = torch.tensor(float(step))
