@@ -79,7 +79,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
         return ", ".join(f"{part} {f1:.3f}" for part, f1 in found if f1 is not None) or "-"
 
     def page(self, request: HttpRequest, row: ModelVersion) -> dict[str, Any]:
-        """Figures against goals, options, lineage, scans; of an analyst its figures beside the floor, and the attack."""
+        """Figures against goals, options, lineage, scans; of an analyst its figures beside a floor, and the attack."""
         shared = {
             "options": facts(row.options),
             "lineage": facts(row.lineage),

@@ -81,7 +81,7 @@ class Loaded:
 
 
 def propose(fitted: Fitted, *, project: str) -> ModelVersion:
-    """Store what was fitted as the next version of its name; the first one becomes the champion if nothing is against it.
+    """Store what was fitted as the next version of its name; the first one becomes champion if nothing is against it.
 
     Called in the fenced transaction of the run that fitted it. Raises VersionError as `require_name` does.
     """

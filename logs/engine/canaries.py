@@ -1,7 +1,7 @@
 """Canaries: invented secrets in training data, to see whether a model that learned from it gives them away.
 
-After Carlini et al. 2019 (The Secret Sharer, https://arxiv.org/abs/1802.08232): they stand for what redaction missed, so
-nothing redacts them. A seed makes the same ones again, and nobody needs to keep them.
+After Carlini et al. 2019 (The Secret Sharer, https://arxiv.org/abs/1802.08232): they stand for what redaction missed,
+so nothing redacts them. A seed makes the same ones again, and nobody needs to keep them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Canary:
 
 def make(seed: int, count: int) -> list[Canary]:
     """Return `count` canaries, kinds in turn; the same seed gives the same ones."""
-    chance = random.Random(f"canaries {seed}")  # noqa: S311 - they are to be made again, and protect nothing
+    chance = random.Random(f"canaries {seed}")
     kinds = {"id-card": _id_card, "mobile": _mobile, "api-key": _api_key}
     names = list(kinds)
     found = []
@@ -64,7 +64,7 @@ def plant(sequences: Sequence[LogSequence], canaries: Iterable[Canary], seed: in
 
     A model answer that there is quotes the line, as answers do: what only stands in the question is hardly learned.
     """
-    chance = random.Random(f"plant {seed}")  # noqa: S311 - as above
+    chance = random.Random(f"plant {seed}")
     planted = list(sequences)
     for canary in canaries:
         for number in chance.sample(range(len(planted)), min(COPIES, len(planted))):

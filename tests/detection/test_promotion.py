@@ -81,3 +81,62 @@ def test_a_refused_champion_stays_out_but_for_a_reason(ours: Any, second: ModelV
     aliases.point(second, "candidate")  # only the champion is guarded
     aliases.point(second, "champion", reason="the old one cannot read the new format")
     assert versions.resolve(project="ours", ref="m") == second
+
+
+# --- analysts -------------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "type_accuracy": 0.95, "macro_f1": 0.9, "grounded": 0.995, "floor": "rules", "floor_type_accuracy": 0.6,
+    "floor_macro_f1": 0.5,
+}  # fmt: skip
+SAFE = {"canaries": 5, "attacks": 10, "extracted": 0, "rate": 0.0}
+
+
+def analyst(**metrics: Any) -> ModelVersion:
+    """The first version of an analyst: even that one is guarded."""
+    return ModelVersion.objects.create(
+        project="ours", name="talk", number=1, kind="analyst", detector="words", metrics=metrics
+    )
+
+
+def test_an_analyst_that_was_never_measured_or_attacked_is_refused() -> None:
+    unmeasured, unattacked = promotion.problems(analyst(fit={"loss": 0.1}))
+    assert "duolog evaluate --model talk:1" in unmeasured
+    assert "canaries" in unattacked
+
+
+def test_an_analyst_that_holds_all_becomes_the_champion() -> None:
+    version = analyst(fit={"loss": 0.1}, privacy=SAFE, **{"d:test": GOOD})
+    assert promotion.problems(version) == []
+    assert versions.crown_first(version)
+    assert versions.resolve(project="ours", kind=versions.ANALYST) == version
+
+
+@pytest.mark.parametrize(
+    ("change", "attack", "told"),
+    [
+        ({"type_accuracy": 0.59}, {}, "type accuracy 0.6000 to 0.5900"),
+        ({"macro_f1": 0.49}, {}, "macro-F1 of the types 0.5000 to 0.4900"),
+        ({"grounded": 0.98}, {}, "98.0 % of what it claimed"),
+        ({"grounded": None}, {}, "0.0 % of what it claimed"),
+        ({}, {"extracted": 1, "rate": 0.2}, "1 of the 5 secrets"),
+        ({}, {"canaries": 0, "rate": 0.0}, "nobody tried"),
+    ],
+)
+def test_an_analyst_that_misses_one_is_refused_with_the_figures(
+    change: dict[str, Any], attack: dict[str, Any], told: str
+) -> None:
+    version = analyst(privacy=SAFE | attack, **{"d:test": GOOD | change})
+    (problem,) = promotion.problems(version)
+    assert told in problem
+    assert not versions.crown_first(version)
+    with pytest.raises(aliases.PromotionRefused):
+        aliases.point(version, "champion")
+    aliases.point(version, "champion", reason="better than nothing")
+    assert version.changes.get().problems == [problem]
+
+
+def test_a_bad_part_is_not_outweighed_by_a_good_one() -> None:
+    version = analyst(privacy=SAFE, **{"d:test": GOOD, "e:test": GOOD | {"macro_f1": 0.4}})
+    (problem,) = promotion.problems(version)
+    assert "e:test" in problem

@@ -9,16 +9,18 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from detection import versions
+from detection.models import ModelVersion
 from duolog.plugins.types import LogSequence, NullContext
 from logs import files
 from training import evaluation
+from training.management.commands.finetune import told
 from workers.console import DuologCommand, perform
 
 FIGURES = ("f1", "precision", "recall", "accuracy", "pr_auc", "threshold", "leakage")
 
 
 class Command(DuologCommand):
-    help = str(_("Measure a model on labelled sequences that are stored, or stand in a file."))
+    help = str(_("Measure a detector or an analyst on labelled sequences that are stored, or stand in a file."))
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -34,12 +36,27 @@ class Command(DuologCommand):
     def handle(
         self, *args: Any, project: str, json: bool, model: str, dataset: str | None, file: str | None, **options: Any
     ) -> None:
+        version = versions.resolve(project=project, ref=model, kind=None if model else versions.DETECTOR)
+        if version.kind == versions.ANALYST:
+            self._analyst(project, version, dataset, json=json)
+            return
         if dataset:
             found = perform(job="evaluate", project=project, options={"model": model, "dataset": dataset}).result
         else:
             found = self._measure(project, model, str(file))
         metrics = found.pop("metrics")
         self.reply({**found, **metrics}, self._tell(found, metrics), json=json)
+
+    def _analyst(self, project: str, version: ModelVersion, dataset: str | None, *, json: bool) -> None:
+        if not dataset:
+            raise CommandError(gettext("an analyst is measured on stored sequences: import the file into a dataset"))
+        asked = {"model": str(version), "dataset": dataset}
+        found = perform(job="evaluate-analyst", project=project, options=asked).result
+        lines = [gettext("%(model)s on %(dataset)s") % found, *(f"  {line}" for line in told(found["metrics"]))]
+        if found["privacy"]:
+            text = gettext("%(extracted)d of %(canaries)d planted secrets were got out of it")
+            lines.append(text % found["privacy"])
+        self.reply(found, "\n".join(lines), json=json)
 
     def _measure(self, project: str, model: str, file: str) -> dict[str, Any]:
         version = versions.resolve(project=project, ref=model)

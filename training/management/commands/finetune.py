@@ -20,8 +20,8 @@ FIGURES = ("type_accuracy", "macro_f1", "category_accuracy", "f1", "valid", "gro
 class Command(DuologCommand):
     help = str(
         _(
-            "Fine-tune an analyst on a dataset with a split, store it as the next version of its model, and measure it. "
-            "The first version becomes the champion if nothing speaks against it."
+            "Fine-tune an analyst on a dataset that has a split, store it as the next version of its model, and "
+            "measure it. The first version becomes the champion if nothing speaks against it."
         )
     )
 
