@@ -15,17 +15,7 @@ from analysis.engine.compact import Compact, cite, compact, quote
 from analysis.engine.schema import NORMAL
 from detection.engine import pretrained
 from duolog.plugins.points import Analyst, Needs
-from duolog.plugins.types import (
-    Case,
-    Context,
-    Draft,
-    Evidence,
-    Language,
-    LogSequence,
-    Report,
-    Usage,
-    Wording,
-)  # fmt: skip
+from duolog.plugins.types import Case, Context, Draft, Evidence, Language, LogSequence, Report, Usage, Wording
 from logs.engine import taxonomy
 
 if TYPE_CHECKING:
@@ -192,17 +182,23 @@ class Local(Analyst):
         """Take up an adapter and make it one with the base model."""
         import torch
 
-        from detection.engine import serialize
-
-        tensors, state = serialize.load(folder)
-        if state["base"] != self._digest:
-            raise ValueError(f"the adapter was trained on other weights of {self.options.base}")
+        tensors, state = self._kept(folder)
         self._open(self.options.rank)
         model = self._ready
         model.knows(state["types"], state["words"])
         model.adapt({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
         model.merge()
         self.kinds = {name: Kind(**kind) for name, kind in state["kinds"].items()}
+
+    def export(self, folder: Path, out: Path) -> None:
+        """Write what `save` wrote, made one with its base, as a model folder for other servers."""
+        import torch
+
+        from analysis.engine import language_model
+
+        tensors, _state = self._kept(folder)
+        adapter = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+        language_model.export(self._folder, self.options.rank, adapter, out)
 
     # --- helpers ------------------------------------------------------------------------------------------------
 
@@ -213,6 +209,14 @@ class Local(Analyst):
     @cached_property
     def _digest(self) -> str:
         return pretrained.digest(self._folder)
+
+    def _kept(self, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        from detection.engine import serialize
+
+        tensors, state = serialize.load(folder)
+        if state["base"] != self._digest:
+            raise ValueError(f"the adapter was trained on other weights of {self.options.base}")
+        return tensors, state
 
     @property
     def _ready(self) -> LanguageModel:

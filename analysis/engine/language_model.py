@@ -8,6 +8,8 @@ https://arxiv.org/abs/1610.00072).
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ ASK = "\n类型:"
 """What follows the lines; the next word is the type."""
 TONGUES = {"zh": "\n中文:", "en": "\nEnglish:"}
 """What follows the type; the text comes next."""
+
+SAFE = {"use_safetensors": True, "trust_remote_code": False}
+"""How weights are read. Left unsaid, transformers asks whoever sits at the terminal whether to run a model's code."""
 
 
 class LanguageModel:
@@ -117,6 +122,7 @@ def _load(folder: Path, rank: int) -> tuple[Any, Any, str]:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
+    _check(folder)
     if torch.cuda.is_available():
         try:
             from unsloth import FastLanguageModel
@@ -131,8 +137,8 @@ def _load(folder: Path, rank: int) -> tuple[Any, Any, str]:
             return model, tokenizer, "unsloth, nf4"
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    settings: dict[str, Any] = {"dtype": torch.bfloat16 if native_bf16() else torch.float32, "use_safetensors": True}
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    settings: dict[str, Any] = {"dtype": torch.bfloat16 if native_bf16() else torch.float32, **SAFE}
     backend = f"peft, {'bf16' if native_bf16() else 'fp32'}, {device().type}"
     if torch.cuda.is_available():
         settings["quantization_config"] = BitsAndBytesConfig(
@@ -148,11 +154,48 @@ def _load(folder: Path, rank: int) -> tuple[Any, Any, str]:
 
 
 def _with_adapter(model: Any, rank: int) -> Any:
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+    from peft import get_peft_model, prepare_model_for_kbit_training
 
     if torch.cuda.is_available():
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=True)
+    return get_peft_model(model, _lora(rank))
+
+
+def _lora(rank: int) -> Any:
+    from peft import LoraConfig
+
     # LoRA, Hu et al. 2021 (https://arxiv.org/abs/2106.09685), on all linear layers as QLoRA has it, Dettmers et al.
     # 2023 (https://arxiv.org/abs/2305.14314).
-    settings = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
-    return get_peft_model(model, settings)
+    return LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules="all-linear")
+
+
+def _check(folder: Path) -> None:
+    """Raise ValueError for a model that only code of its own can compute: such code is never run."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN
+
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "")
+    if kind not in KNOWN:
+        raise ValueError(
+            f"{folder.name} is a model of the type {kind!r}, which transformers cannot compute without code that comes "
+            "with the model, and such code is never run: take one of the types qwen2, qwen3, glm, glm4, gemma3, llama"
+        )
+
+
+def export(folder: Path, rank: int, tensors: dict[str, Tensor], out: Path) -> None:
+    """Write a base model and an adapter as one model into a folder: bf16 safetensors, configuration, tokenizer.
+
+    The base is read in bf16 for that, whatever it is computed in here: 4 bits would be those of the base no more.
+    """
+    from peft import get_peft_model, set_peft_model_state_dict
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _check(folder)
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, **SAFE)
+    model = get_peft_model(base, _lora(rank))
+    found: Any = set_peft_model_state_dict(model, tensors)
+    if found.unexpected_keys:
+        raise ValueError(f"the adapter is of another base model: it has {found.unexpected_keys[0]}")
+    model.merge_and_unload().save_pretrained(out)
+    AutoTokenizer.from_pretrained(folder, trust_remote_code=False).save_pretrained(out)
+    for file in folder.glob("tokenizer.model"):  # converters such as llama.cpp's read this one
+        shutil.copy(file, out)

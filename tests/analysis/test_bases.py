@@ -1,4 +1,4 @@
-"""Bases of other families than the built-in one: each learns, is merged, and writes; random weights, so shapes alone."""
+"""Bases of other families than the built-in one: each learns, is merged, and writes; random weights, so only shapes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tiny_bases
 import torch
 
 from analysis.analysts.local import LocalOptions
-from analysis.engine import finetune
+from analysis.engine import finetune, language_model
 from analysis.engine.compact import Compact
 from analysis.engine.finetune import Lesson
 from analysis.engine.language_model import LanguageModel
@@ -33,10 +33,10 @@ def lessons(model: LanguageModel) -> list[Lesson]:
 
 @pytest.fixture(params=tiny_bases.FAMILIES)
 def base(request: Any, tmp_path: Path) -> Path:
-    return tiny_bases.write(tmp_path, request.param)
+    return tiny_bases.write(tmp_path / "base", request.param)
 
 
-def test_it_learns_and_is_merged(base: Path) -> None:
+def test_it_learns_and_is_merged_and_exported(base: Path, tmp_path: Path) -> None:
     model = opened(base, 4)
     taught = lessons(model)
     zero = finetune.judge(model, taught, 2, NullContext()).logits
@@ -49,7 +49,12 @@ def test_it_learns_and_is_merged(base: Path) -> None:
     again.adapt(model.adapter())
     again.merge()
     merged = finetune.judge(again, taught, 2, NullContext()).logits
-    assert merged == pytest.approx(apart, abs=0.05 * abs(apart).max())
+    assert abs(merged - apart).max() < 0.05 * abs(apart).max()  # bfloat16 has 8 bits
+
+    (out := tmp_path / "exported").mkdir()
+    language_model.export(base, 4, model.adapter(), out)
+    exported = finetune.judge(opened(out, 0), taught, 2, NullContext()).logits
+    assert abs(exported - apart).max() < 0.05 * abs(apart).max()
     assert not any("head" in name or "embed" in name for name in model.adapter())
 
 
@@ -82,5 +87,5 @@ def test_a_base_that_brings_code_is_refused(tmp_path: Path) -> None:
         ' "auto_map": {"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"}}'
     )
     (tmp_path / "evil.py").write_text("raise SystemExit('code of a model ran')")
-    with pytest.raises(ValueError, match="trust_remote_code|custom code"):
+    with pytest.raises(ValueError, match=r"'baichuan'.*never run"):
         LanguageModel(tmp_path)

@@ -1,12 +1,16 @@
-"""Fine-tuning in several processes, really started: on the CPU they speak through gloo, and the base is the real one."""
+"""Fine-tuning in several processes, really started: on the CPU over gloo, and with the real base."""
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import tiny_bases
 from safetensors.torch import load_file
 
 from analysis.analysts.local import Local, LocalOptions
@@ -61,10 +65,58 @@ def test_two_processes_learn_one_adapter(tmp_path: Path) -> None:
     assert all(tensor.any() for tensor in learned)  # they are zero before the first step
 
 
-def test_a_process_that_fails_fails_the_training(tmp_path: Path) -> None:
-    options = LocalOptions(processes=2)
-    model: Any = type("Model", (), {"types": ["a", "b"], "words": []})()
-    lessons = [Lesson([1, 2], 0, [], [])]
+def tuned(base: Path, ctx: NullContext, **options: Any) -> dict[str, float]:
+    """What two processes reach on a tiny base, without anything being learned here."""
+    model: Any = type("Model", (), {"types": ["a", "b"], "words": [5], "adapt": lambda self, tensors: None})()
+    lessons = [Lesson([1, 100 + number, 7], number % 2, [], []) for number in range(40)]
+    settings = LocalOptions(processes=2, batch=1, texts=0.0, rank=4, **options)
+    return distributed.tune(model, base, lessons, lessons[:4], settings, ctx)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bases.write(tmp_path_factory.mktemp("base"), "qwen3")
+
+
+def test_what_fails_in_a_process_is_said(tmp_path: Path) -> None:
     with pytest.raises(distributed.ChildFailed, match="in 2 processes failed") as failed:
-        distributed.tune(model, tmp_path / "absent", lessons, lessons, options, NullContext())
+        tuned(tmp_path / "absent", NullContext())
     assert "absent" in str(failed.value)
+
+
+def test_a_process_that_dies_fails_the_training(base: Path) -> None:
+    class Killer(Seen):
+        def advance(self, steps: int = 1) -> None:
+            super().advance(steps)
+            if self.steps == 1:
+                processes()[-1].kill()
+
+    began = time.monotonic()
+    with pytest.raises(distributed.ChildFailed, match="in 2 processes failed"):
+        tuned(base, Killer(), epochs=1000.0)
+    assert time.monotonic() - began < 100
+    assert not processes()
+
+
+def test_all_of_them_end_when_the_run_is_cancelled(base: Path) -> None:
+    with pytest.raises(Stop):
+        tuned(base, Seen(stop_at=2), epochs=1000.0)
+    assert not processes()
+
+
+def test_patience_ends_all_of_them(base: Path) -> None:
+    ctx = Seen()
+    figures = tuned(base, ctx, epochs=1000.0, evaluations=5000, patience=1, learning_rate=1e-12)
+    assert figures["steps"] < 1000
+    assert any("stops at step" in line for line in ctx.logged)
+
+
+def processes() -> list[psutil.Process]:
+    """The ranks that live, without their launcher."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            command = child.cmdline()  # [] of one that has ended
+            if "analysis.engine.distributed" in command and "accelerate.commands.launch" not in command:
+                found.append(child)
+    return found

@@ -49,10 +49,8 @@ def write(folder: Path, family: str) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<pad>", "<s>", "</s>"]
     letters = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        WORDS,
-        trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=letters, show_progress=False),
-    )
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=letters, show_progress=False)
+    tokenizer.train_from_iterator(WORDS, trainer)
     if family in BEGINS:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     PreTrainedTokenizerFast(
