@@ -60,6 +60,6 @@ def test_nothing_is_overwritten(version: ModelVersion, tmp_path: Path) -> None:
 
 
 def test_models_of_other_analysts_cannot_be_exported(version: ModelVersion, tmp_path: Path) -> None:
-    ModelVersion.objects.update(detector="rules", options={})
+    ModelVersion.objects.update(detector="echo", options={})
     with pytest.raises(CommandError, match="only those of local"):
         call_command("export_model", "--model", "talk:1", "--out", tmp_path / "out")
