@@ -185,7 +185,10 @@ def _events(child: subprocess.Popen[bytes], ctx: Context) -> Any:
 
 
 def _keep(ctx: Context, place: Path, step: int) -> None:
-    ctx.checkpoint(step, lambda folder: shutil.copytree(place, folder, dirs_exist_ok=True) and None)
+    def save(folder: Path) -> None:
+        shutil.copytree(place, folder, dirs_exist_ok=True)
+
+    ctx.checkpoint(step, save)
     shutil.rmtree(place)
 
 
