@@ -111,6 +111,23 @@ def test_patience_ends_all_of_them(base: Path) -> None:
     assert any("stops at step" in line for line in ctx.logged)
 
 
+def test_a_training_that_was_cut_off_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:
+    class Kept(Seen):
+        def checkpoint(self, step: int = 0, save: Any = None) -> None:
+            if save:
+                save(tmp_path)
+                raise Stop
+
+        def resume(self) -> tuple[int, Path] | None:
+            return (50, tmp_path) if any(tmp_path.iterdir()) else None
+
+    with pytest.raises(Stop):
+        tuned(base, Kept(), epochs=2.6)
+    ctx = Kept()
+    assert tuned(base, ctx, epochs=2.6)["steps"] == 52
+    assert ctx.metrics["loss"] == [50, 51]
+
+
 def processes() -> list[psutil.Process]:
     """The ranks that live, without their launcher."""
     found = []
