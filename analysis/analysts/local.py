@@ -232,7 +232,7 @@ class Local(Analyst):
     def _open(self, rank: int) -> None:
         from analysis.engine.language_model import LanguageModel
 
-        self._model = LanguageModel(self._folder, rank=rank)
+        self._model = LanguageModel(self._folder, rank=rank, seed=self.options.seed)
         self.__dict__.pop("_writer", None)
 
     def _begin(self) -> None:

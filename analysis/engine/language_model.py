@@ -31,7 +31,8 @@ SAFE = {"use_safetensors": True, "trust_remote_code": False}
 class LanguageModel:
     """A base model, its tokenizer, and an adapter once there is one; `backend` says by what means it computes."""
 
-    def __init__(self, folder: Path, *, rank: int = 0) -> None:
+    def __init__(self, folder: Path, *, rank: int = 0, seed: int = 0) -> None:
+        torch.manual_seed(seed)  # of the adapter, which begins at random
         self.model, self.tokenizer, self.backend = _load(folder, rank)
         self.device = next(self.model.parameters()).device
         self.types: list[str] = []

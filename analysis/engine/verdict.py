@@ -80,14 +80,12 @@ def judge(case: Case) -> Verdict:
         how = how if spoken else "other"
         about = about or taxonomy.types()[max(scores, key=lambda name: scores[name])]
     shown = cited(case, lines, chosen, shape, standing or past)
-    ordered = sorted(share.values(), reverse=True)
-    margin = ordered[0] - (ordered[1] if len(ordered) > 1 else 0.0)
     others = [
         one for one in lines if one.complains and one.line > shown[0].line and one.component != shown[0].component
     ]
     last = lines[-1] if lines[-1].line > shown[0].line else None
     return Verdict(
-        how, chosen, about.category, about.severity, round(min(max(margin, 0.05), 0.95), 3), share, shown,
+        how, chosen, about.category, about.severity, round(min(share[chosen], 0.95), 3), share, shown,
         others[0] if others and others[0] is not last else None, last, cut,
     )  # fmt: skip
 
