@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from analysis.engine.language_model import LanguageModel
     from analysis.engine.writing import Writer
 
-BATCH_ON_A_GPU = 16
 CITED = 5
 """Lines that a report cites as evidence, the first ones its text names."""
 
@@ -116,7 +115,8 @@ class Local(Analyst):
             said, lines = quote(text, read.quotes, language)
             summary, _, cause = said.strip().partition("\n")
             advice = known.advice.get(language, ()) if known else ()
-            texts[language] = Wording(summary, cause.strip(), tuple(advice))
+            # Who has not learned to write may put nothing but spaces there.
+            texts[language] = Wording(summary or kind, cause.strip(), tuple(advice))
             cited += lines
         cited = list(dict.fromkeys(cited))[:CITED]
         return Report(

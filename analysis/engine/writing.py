@@ -58,7 +58,6 @@ class Writer:
 
     def __init__(self, model: LanguageModel) -> None:
         self.model = model
-        # Tokens of spaces and line breaks in a row would only waste time.
         self.size = model.model.get_output_embeddings().weight.shape[0]
 
     @cached_property
