@@ -176,9 +176,8 @@ class FindingAdmin(ProjectAdmin[Finding]):
                 project=finding.project, findings=[finding.pk], analyst=request.POST.get("analyst", ""),
                 user=access.person(request),
             )  # fmt: skip
-        return gettext("Finding %(finding)s is being explained.") % {"finding": finding}, self.address(
-            finding
-        ) + "#report"
+        text = gettext("Finding %(finding)s is being explained. Where nothing changed since, its report stays.")
+        return text % {"finding": finding}, self.address(finding) + "#report"
 
     def report(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Return the panel of the reports, or 204 while it is what the browser shows (`?seen=`) already."""
