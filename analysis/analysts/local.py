@@ -38,8 +38,8 @@ class LocalOptions:
 
     base: str = gemma_wheel.NAME
     rank: int = 16
-    learning_rate: float = 5e-4
-    batch: int = 4
+    learning_rate: float = 6e-4
+    batch: int = 8
     epochs: float = 1.0
     minutes: float = 0.0
     texts: float = 0.12

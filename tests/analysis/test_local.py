@@ -18,7 +18,7 @@ from training.generators.incidents import Incidents, Options
 
 pytestmark = pytest.mark.slow
 TYPES = ("磁盘空间不足", "暴力破解")
-FEW = LocalOptions(epochs=1.0, texts=0.4, evaluations=1)
+FEW = LocalOptions(epochs=1.0, texts=0.4, evaluations=1, batch=4)
 
 
 class Stop(BaseException):

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 def test_it_learns_in_four_bits_and_decides_at_once() -> None:
     made = list(Incidents(Options(language="mixed")).generate(120, 1))
-    analyst = Local(LocalOptions(evaluations=1))
+    analyst = Local(LocalOptions(evaluations=1, batch=4))
     figures = analyst.fit(made[:100], made[100:], NullContext())
     assert analyst._ready.backend in ("unsloth, nf4", "peft, nf4, cuda")
     assert figures["steps"] == 25
