@@ -42,7 +42,7 @@ class LocalOptions:
     batch: int = 8
     epochs: float = 1.0
     minutes: float = 0.0
-    texts: float = 0.12
+    texts: float = 0.25
     evaluations: int = 8
     patience: int = 3
     seed: int = 0

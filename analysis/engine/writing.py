@@ -49,8 +49,9 @@ def grammar(compact: Compact) -> str:
     """
     cited = [f"[{line + 1}]" for line, words in compact.quotes.items() if words]
     facts = {*list(dict.fromkeys(NAME.findall(compact.text)))[:NAMES], *(str(line + 1) for line in compact.quotes)}
-    parts = [PLAIN, *(re.escape(fact).replace("/", r"\/") for fact in (*sorted(facts), *cited))]
-    return f'start: TEXT "\\n" TEXT "\\n"\nTEXT: /(?:{"|".join(parts)})+/'
+    named = "|".join(re.escape(fact).replace("/", r"\/") for fact in (*sorted(facts), *cited))
+    # A plain letter between any two of them: else 1 and 1 would be the 11 that no line has.
+    return f'start: TEXT "\\n" TEXT "\\n"\nTEXT: /(?:(?:{named})?{PLAIN})+(?:{named})?/'
 
 
 class Writer:
