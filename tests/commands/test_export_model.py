@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import tiny_bases
@@ -28,7 +29,7 @@ def version(tmp_path: Path) -> ModelVersion:
     model.knows(["正常", "磁盘空间不足"], [])
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    kept = store.write(folder="runs/test", name="model", save=analyst.save)
+    kept = store.write(folder=f"runs/{uuid4()}", name="model", save=analyst.save)
     return ModelVersion.objects.create(
         name="talk", number=1, kind=ModelVersion.Kind.ANALYST, detector="local",
         options={"base": str(base), "rank": 4}, path=kept.path, sha256=kept.sha256,
