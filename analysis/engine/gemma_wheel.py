@@ -7,12 +7,10 @@ imported. The model is Google's (https://ai.google.dev/gemma), under the Gemma t
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from detection.engine.pretrained import WheelMissing
+from detection.engine.pretrained import WheelMissing, made
 
 NAME = "gemma-3-270m"
 FORMAT = 1
@@ -27,25 +25,13 @@ SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 
 def ensure(cache: Path) -> Path:
     """Return the model folder under `cache`, made on first use (about a minute, 570 MB); raise WheelMissing."""
-    folder = cache / f"{NAME}-{SHA256[:8]}-{FORMAT}"
-    if folder.is_dir():
-        return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=cache))
-    try:
-        gather(scratch / FILE)
-        convert(scratch)
-        (scratch / FILE).unlink()
-        scratch.chmod(0o755)
-        # The race: two processes convert at once. A rename puts a whole folder in place or fails because the other
-        # one was first; both wrote the same weights, so whoever loses takes the winner's.
-        scratch.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+    return made(cache / f"{NAME}-{SHA256[:8]}-{FORMAT}", _write)
+
+
+def _write(folder: Path) -> None:
+    gather(folder / FILE)
+    convert(folder)
+    (folder / FILE).unlink()
 
 
 def gather(file: Path) -> None:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import shutil
 import struct
-import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.engine.pretrained import WheelMissing
+from detection.engine.pretrained import WheelMissing, made
 
 NAME = "multilingual-e5-small"
 FORMAT = 1
@@ -60,24 +59,7 @@ _EMBEDDINGS = {
 def ensure(cache: Path) -> Path:
     """Return the model folder under `cache`, made on first use (about ten seconds, 250 MB); raise WheelMissing."""
     identity = hashlib.sha256(f"{WEIGHTS} {TOKENIZER} {FORMAT}".encode()).hexdigest()[:12]
-    folder = cache / f"{NAME}-{identity}"
-    if folder.is_dir():
-        return folder
-    weights, tokenizer = (_checked(*source) for source in (WEIGHTS, TOKENIZER))
-    cache.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=cache))
-    try:
-        convert(weights, tokenizer, scratch)
-        scratch.chmod(0o755)
-        # The race: two processes convert at once. A rename puts a whole folder in place or fails because the other
-        # one was first; both wrote the same bytes, so whoever loses takes the winner's.
-        scratch.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+    return made(cache / f"{NAME}-{identity}", lambda folder: convert(_checked(*WEIGHTS), _checked(*TOKENIZER), folder))
 
 
 def convert(weights: Path, tokenizer: Path, folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,26 @@ def resolve(model: str, shipped: Mapping[str, Callable[[Path], Path]], cache: st
         except WheelMissing as error:
             raise ModelUnavailable(str(error)) from error
     return _from_hub(model, shipped)
+
+
+def made(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Return a model folder, which `write` fills on first use; it is there whole or not at all."""
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write(scratch)
+        scratch.chmod(0o755)
+        # The race: two processes convert at once. A rename puts a whole folder in place or fails because the other
+        # one was first; both wrote the same model, so whoever loses takes the winner's.
+        scratch.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder
 
 
 def digest(folder: Path, *settings: object) -> str:
