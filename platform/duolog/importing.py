@@ -20,7 +20,7 @@ from duolog import access
 from duolog.models import Role
 from duolog.plugins import registry
 from duolog.plugins.options import OptionsError, build
-from duolog.start import IntoDataset
+from duolog.start_forms import IntoDataset
 from logs import preview, transfer
 from logs.jobs import ImportOptions
 from logs.streams import UnknownFormat
