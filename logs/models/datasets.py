@@ -80,7 +80,10 @@ class Sequence(models.Model):
 
 
 class Label(models.Model):
-    """What somebody said about a sequence. Statements are added, never changed; `logs.labels` tells which counts."""
+    """What somebody said about a sequence. Statements are added, never changed; `logs.labels` tells which counts.
+
+    Labels that one verdict gave have its `statement` in common, and go with it if it is undone.
+    """
 
     class Source(models.TextChoices):
         """Who can state a label; a later member outweighs an earlier one."""
@@ -96,6 +99,7 @@ class Label(models.Model):
     source = models.CharField(_("source"), max_length=10, choices=Source.choices)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, verbose_name=_("who"))
     confidence = models.FloatField(_("confidence"), default=1.0)
+    statement = models.UUIDField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("stated"), db_default=Now())
 
     class Meta:
@@ -106,7 +110,10 @@ class Label(models.Model):
             models.CheckConstraint(condition=Q(confidence__gte=0, confidence__lte=1), name="label_confidence"),
         ]
         # People state few labels beside those that are imported; `logs.statistics` looks for their newest one.
-        indexes = [models.Index(fields=["sequence"], condition=Q(source="review"), name="label_review")]
+        indexes = [
+            models.Index(fields=["sequence"], condition=Q(source="review"), name="label_review"),
+            models.Index(fields=["statement"], condition=Q(statement__isnull=False), name="label_statement"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_value_display()} {self.type}".strip()

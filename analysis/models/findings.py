@@ -29,6 +29,15 @@ class Finding(models.Model):
     )
     model = models.SlugField(_("model"), db_index=False, editable=False)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.OPEN)
+    # None until `analysis.grouping` has put it with those that say the same, in the transaction that opens it.
+    item = models.ForeignKey(
+        "analysis.Item",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="findings",
+        verbose_name=_("item of review"),
+    )
     created_at = models.DateTimeField(_("opened"), db_default=Now())
 
     class Meta:
