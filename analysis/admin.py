@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
-from analysis import findings, jobs, report_page, reports
+from analysis import jobs, report_page, reports, review
 from analysis.finding_list import ByCategory, BySeverity, Doubted
 from analysis.models import Finding
 from detection.models import Score
@@ -28,7 +28,12 @@ from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
 from logs.models import Project
 
-STATE_COLOURS = {Finding.State.OPEN: "warning", Finding.State.CONFIRMED: "danger", Finding.State.DISMISSED: "default"}
+STATE_COLOURS = {
+    Finding.State.OPEN: "warning",
+    Finding.State.CONFIRMED: "danger",
+    Finding.State.DISMISSED: "default",
+    Finding.State.MUTED: "default",
+}
 HEAT = 10
 """Steps of colour."""
 SUSPECTS = 3
@@ -156,17 +161,17 @@ class FindingAdmin(ProjectAdmin[Finding]):
 
     def do_confirm(self, request: HttpRequest, finding: Finding) -> tuple[str, str | None]:
         """It is an anomaly."""
-        findings.decide(finding, Finding.State.CONFIRMED)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.CONFIRMED)
         return gettext("Finding %(finding)s is confirmed.") % {"finding": finding}, self._next(request, finding)
 
     def do_dismiss(self, request: HttpRequest, finding: Finding) -> tuple[str, str | None]:
         """It is a false alarm."""
-        findings.decide(finding, Finding.State.DISMISSED)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.DISMISSED)
         return gettext("Finding %(finding)s is dismissed.") % {"finding": finding}, self._next(request, finding)
 
     def do_reopen(self, request: HttpRequest, finding: Finding) -> tuple[str, None]:
         """Nobody is sure any more."""
-        findings.decide(finding, Finding.State.OPEN)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.OPEN)
         return gettext("Finding %(finding)s is open again.") % {"finding": finding}, None
 
     def do_explain(self, request: HttpRequest, finding: Finding) -> tuple[str, str]:
