@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 
 from analysis.models import Item, Lease, ReviewPolicy, Verdict
 from logs.engine import taxonomy
-from workers.jobs import JobFailed
+from workers.jobs import Conflict
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -28,6 +28,8 @@ ORDERS: dict[str, tuple[Any, ...]] = {
     "gravest": (GRAVITY.desc(), "-priority", "-id"),
 }
 """Ways to order a queue: by what a verdict teaches, by when it was last seen, by severity."""
+SAID = Verdict.objects.filter(item=OuterRef("pk"), round=OuterRef("round"), undone_at=None)
+"""The verdicts on an item that count, for queries on items."""
 Order = Literal["teaching", "newest", "gravest"]
 
 
@@ -36,24 +38,22 @@ def policy(project: str) -> ReviewPolicy:
     return ReviewPolicy.objects.filter(pk=project).first() or ReviewPolicy(project=project)
 
 
-def for_user(user: AbstractBaseUser, items: QuerySet[Item]) -> QuerySet[Item]:
+def counted(items: QuerySet[Item]) -> QuerySet[Any]:
+    """Annotate items with the verdicts that they were `given` in this round, and the `reviewers` that they want."""
+    wanted = ReviewPolicy.objects.filter(project=OuterRef("project")).values("reviewers")
+    return items.annotate(
+        given=Coalesce(Subquery(_count(SAID)), 0), reviewers=Coalesce(Subquery(wanted), ReviewPolicy().reviewers)
+    )
+
+
+def for_user(user: AbstractBaseUser, items: QuerySet[Item]) -> QuerySet[Any]:
     """Narrow items to those that the user may still judge: open ones that have too few verdicts, and none of theirs.
 
     Others may hold an item as long as there is a verdict left for this user to give.
     """
-    said = Verdict.objects.filter(item=OuterRef("pk"), round=OuterRef("round"), undone_at=None)
     held = Lease.objects.filter(item=OuterRef("pk"), until__gt=timezone.now()).exclude(user=user.pk)
-    wanted = ReviewPolicy.objects.filter(project=OuterRef("project")).values("reviewers")
-    return (
-        items.filter(state=Item.State.OPEN, merged_into=None)
-        .exclude(Exists(said.filter(user=user.pk)))
-        .alias(
-            given=Coalesce(Subquery(_count(said)), 0),
-            held=Coalesce(Subquery(_count(held)), 0),
-            wanted=Coalesce(Subquery(wanted), ReviewPolicy().reviewers),
-        )
-        .filter(given__lt=F("wanted") - F("held"))
-    )
+    free = counted(items.filter(state=Item.State.OPEN, merged_into=None)).exclude(Exists(SAID.filter(user=user.pk)))
+    return free.alias(held=Coalesce(Subquery(_count(held)), 0)).filter(given__lt=F("reviewers") - F("held"))
 
 
 def claim(*, user: AbstractBaseUser, items: QuerySet[Item], order: Order = "teaching") -> Item | None:
@@ -69,13 +69,13 @@ def claim(*, user: AbstractBaseUser, items: QuerySet[Item], order: Order = "teac
 
 @transaction.atomic
 def hold(*, user: AbstractBaseUser, item: Item) -> Item:
-    """Hold an item, or go on holding it; raise JobFailed where others hold it and no verdict is left to give."""
+    """Hold an item, or go on holding it; raise Conflict where others hold it and no verdict is left to give."""
     # The race: two reviewers ask for the last verdict that an item lacks. Its row makes the second one wait and see.
     locked = Item.objects.select_for_update(no_key=True).get(pk=item.pk)
     if locked.state == Item.State.OPEN and not for_user(user, Item.objects.filter(pk=locked.pk)).exists():
         if Verdict.objects.filter(item=locked, round=locked.round, user=user.pk, undone_at=None).exists():
-            raise JobFailed(gettext("you have judged %(item)s already") % {"item": locked})
-        raise JobFailed(gettext("somebody else is reviewing %(item)s") % {"item": locked})
+            raise Conflict(gettext("you have judged %(item)s already") % {"item": locked})
+        raise Conflict(gettext("somebody else is reviewing %(item)s") % {"item": locked})
     Lease.objects.update_or_create(item=locked, user_id=user.pk, defaults={"until": timezone.now() + HELD})
     return locked
 

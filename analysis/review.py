@@ -20,7 +20,7 @@ from analysis.timeline import record
 from duolog import access
 from duolog.models import Role
 from logs.models import Label, Sequence
-from workers.jobs import JobFailed
+from workers.jobs import Conflict, JobFailed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -44,10 +44,6 @@ class Said:
     lines: tuple[int, ...] = ()
     note: str = ""
     seconds: float | None = None
-
-
-class Conflict(JobFailed):
-    """The item is no longer as the reviewer saw it."""
 
 
 # --- saying -----------------------------------------------------------------------------------------------------
@@ -159,6 +155,13 @@ def shown(item: Item, user: AbstractBaseUser) -> QuerySet[Verdict]:
     """Return the verdicts that somebody may see: while an item is open their own, so that all judge it blind."""
     found = counting(item)
     return found.filter(user=user.pk) if item.state == Item.State.OPEN else found
+
+
+def remarks(item: Item, user: AbstractBaseUser) -> QuerySet[Comment]:
+    """Return the comments that somebody may see, the oldest first: while several judge an item blind, their own."""
+    found = Comment.objects.filter(item=item).select_related("user").order_by("id")
+    blind = item.state == Item.State.OPEN and queue.policy(item.project).reviewers > 1
+    return found.filter(user=user.pk) if blind else found
 
 
 def waits_for(item: Item) -> int:

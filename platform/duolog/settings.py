@@ -258,6 +258,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FindingStateEnum": "analysis.models.Finding.State",
         "ReportStateEnum": "analysis.models.AnomalyReport.State",
+        "ItemKindEnum": "analysis.models.Item.Kind",
+        "ItemStateEnum": "analysis.models.Item.State",
+        "EventActionEnum": "analysis.models.Event.Action",
+        "TemplateActionEnum": "logs.models.TemplateChange.Action",
+        "VersionKindEnum": "detection.models.ModelVersion.Kind",
     },
 }
 UNFOLD = {

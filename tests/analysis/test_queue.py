@@ -17,7 +17,7 @@ from analysis.review import Said
 from detection import scan
 from detection.models import ModelVersion, Scan, Score
 from logs.models import Dataset, Sequence
-from workers.jobs import JobFailed
+from workers.jobs import Conflict
 from workers.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +41,7 @@ def test_what_teaches_most_comes_first_and_nobody_gets_what_another_holds(three:
     ada, bob, eve, dan = (person(name) for name in ("ada", "bob", "eve", "dan"))
     assert [claim(each) for each in (ada, bob, eve, dan)] == [*three, None]
     assert claim(ada) == three[0]
-    with pytest.raises(JobFailed, match="somebody else"):
+    with pytest.raises(Conflict, match="somebody else"):
         queue.hold(user=bob, item=three[0])
 
 

@@ -8,9 +8,9 @@ from reviewing import blind, opened, person
 
 from analysis import review
 from analysis.models import Finding, Item, Verdict
-from analysis.review import Conflict, Said
+from analysis.review import Said
 from logs.models import Label
-from workers.jobs import JobFailed
+from workers.jobs import Conflict, JobFailed
 
 pytestmark = pytest.mark.django_db
 
