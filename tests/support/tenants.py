@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from analysis.models import AnomalyReport, Finding
+from analysis.models import AnomalyReport, Comment, Finding, Item
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -66,6 +66,7 @@ class Tenant:
     version: ModelVersion
     scan: Scan
     finding: Finding
+    item: Item
     template: Template
     source: Source
     rule: RedactionRule
@@ -137,7 +138,11 @@ def make_tenant(slug: str) -> Tenant:
     scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
-    finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
+    item = Item.objects.create(
+        project=slug, fingerprint=slug.encode(), service=EVIL, sequence=score.sequence, score=score, findings_count=1
+    )
+    Comment.objects.create(item=item, user=User.objects.create_user(f"{slug}-commenter"), text=EVIL)
+    finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m", item=item)
     AnomalyReport.objects.create(
         finding=finding, state="done", analyst="rules", key=slug, category="应用", type="timeout", severity="high",
         confidence=0.8, evidence=[{"line": 2, "quote": f"row 1 {EVIL}"}], prompt_tokens=7, cost="0.25", run=run,
@@ -149,4 +154,4 @@ def make_tenant(slug: str) -> Tenant:
     )  # fmt: skip
     source = make_source(project, dataset)
     rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
-    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, item, template, source, rule)
