@@ -29,7 +29,7 @@ UNDECIDED = f"""NOT EXISTS (
       AND decided.state <> '{Finding.State.OPEN}'
 )"""
 KEEP_ONE = f"""
-    ORDER BY score.value
+    ORDER BY score.value, score.id
     ON CONFLICT (sequence_id, model) WHERE state = '{Finding.State.OPEN}'
     DO UPDATE SET score_id = excluded.score_id WHERE finding.score_id < excluded.score_id
     RETURNING created_at = statement_timestamp()

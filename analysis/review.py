@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from analysis import grouping, queue
+from analysis import agreement, grouping, queue
 from analysis.engine.schema import NORMAL
 from analysis.models import Comment, Event, Finding, Item, Lease, Verdict
 from analysis.timeline import record
@@ -272,7 +272,8 @@ def _settle(item: Item, verdicts: list[Verdict]) -> None:
     _move(item, Item.State.CONFIRMED if final.anomalous else Item.State.DISMISSED)
     with connection.cursor() as cursor:
         told: dict[str, Any] = {
-            "value": int(final.anomalous), "type": final.type, "user": final.user_id, "confidence": 1.0,
+            "value": int(final.anomalous), "type": final.type, "user": final.user_id,
+            "confidence": agreement.confidence(item=item, verdicts=verdicts),
             "statement": item.statement, "item": item.pk, "sequence": item.sequence_id,
         }  # fmt: skip
         cursor.execute(LABEL, told)
