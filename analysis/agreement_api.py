@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -84,6 +84,7 @@ class ReviewerSerializer(serializers.Serializer[Any]):
     accuracy = serializers.FloatField(allow_null=True)
 
 
+@extend_schema_serializer(many=False)
 class AgreementSerializer(serializers.Serializer[Any]):
     """How a project's reviewers agree: `classes` on what is anomalous, `types` on what exactly it is."""
 
@@ -104,7 +105,7 @@ class AgreementViewSet(ProjectViewSet):
     filter_backends = []
     pagination_class = None
 
-    @extend_schema(parameters=[Asked], responses=AgreementSerializer(many=False), operation_id="agreement")
+    @extend_schema(parameters=[Asked], responses=AgreementSerializer, operation_id="agreement")
     def list(self, request: Request) -> Response:
         """Return the figures of one project."""
         asked = Asked(data=request.query_params)

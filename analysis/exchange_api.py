@@ -42,7 +42,7 @@ class Wanted(OfProject):
     form = serializers.ChoiceField(choices=FORMS)
 
 
-class Upload(OfProject):
+class AnnotationUpload(OfProject):
     """A file that Label Studio (JSON) or doccano (JSONL) exported; which of them it was is seen."""
 
     file = serializers.FileField()
@@ -105,11 +105,11 @@ class ExchangeViewSet(ProjectViewSet):
         wanted = self._asked(OfProject(data=request.query_params))
         return HttpResponse(exchange.labelling_config(project=wanted["project"]), content_type="application/xml")
 
-    @extend_schema(request=Upload, responses=TakenSerializer, operation_id="review_items_import")
+    @extend_schema(request=AnnotationUpload, responses=TakenSerializer, operation_id="review_items_import")
     @action(detail=False, methods=["post"], url_path="import", parser_classes=[parsers.MultiPartParser])
     def import_file(self, request: Request) -> Response:
         """Turn the answers in a file into your verdicts; the same file may be sent again."""
-        wanted = self._asked(Upload(data=request.data))
+        wanted = self._asked(AnnotationUpload(data=request.data))
         user = access.person(request)
         taken = exchange.take(
             wanted["file"].file, project=wanted["project"], user=user, record=partial(record, user=user)
