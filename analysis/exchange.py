@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 from django.db.models import F, Q
 
-from analysis import cases
+from analysis import cases, review
 from analysis.engine import exchange
 from analysis.engine.exchange import Answer, Given, Task
 from analysis.models import Item, Verdict
+from analysis.review import Said
 from duolog.plugins.types import BadRecord, Reason
 from workers.jobs import JobFailed
 
@@ -28,9 +29,6 @@ TOLD = 100
 """Rows that could not be taken, of which the reason is told."""
 SETTLED = (Item.State.CONFIRMED, Item.State.DISMISSED)
 UNKNOWN = Reason("the project has no such item")
-
-Record = Callable[[int, bool, str, list[int]], None]
-"""Records `(item, anomalous, type, lines)`, the item by its primary key; raises JobFailed where it may not be said."""
 
 
 @dataclass
@@ -63,7 +61,7 @@ def labelling_config(*, project: str) -> str:
     return exchange.labelling_config(cases.types(project=project))
 
 
-def take(stream: BinaryIO, *, project: str, user: AbstractBaseUser, record: Record) -> Taken:
+def take(stream: BinaryIO, *, project: str, user: AbstractBaseUser) -> Taken:
     """Record what was answered in the first MOST rows of a file that another tool exported, as said by `user`.
 
     Rows are independent: each is recorded, or has its reason. What the person has said before is left as it is, so the
@@ -72,7 +70,7 @@ def take(stream: BinaryIO, *, project: str, user: AbstractBaseUser, record: Reco
     taken, rows = Taken(), exchange.read(stream)
     first = islice(rows, MOST)
     while batch := list(islice(first, PAGE)):
-        _record(batch, taken, project, user, record)
+        _record(batch, taken, project, user)
     if next(rows, None) is not None:
         taken.fail(
             MOST + 1, Reason("the file has more than %(most)d rows: send those from here on by themselves", most=MOST)
@@ -96,10 +94,10 @@ def _tasks(project: str, user: AbstractBaseUser) -> Iterator[Task]:
             yield Task(item.pk, item.sequence.entries, facts, answers[item.pk])
 
 
-def _record(batch: list[Given], taken: Taken, project: str, user: AbstractBaseUser, record: Record) -> None:
+def _record(batch: list[Given], taken: Taken, project: str, user: AbstractBaseUser) -> None:
     numbers = [row[1].item for row in batch if not isinstance(row, BadRecord) and row[1]]
     found = Item.objects.filter(project=project, pk__in=numbers)
-    lengths = dict(found.values_list("pk", "sequence__length"))
+    items = found.select_related("sequence").in_bulk()
     mine = Verdict.objects.filter(item__in=numbers, user=user.pk, undone_at=None, round=F("item__round"))
     said = {each.item_id: _answer(each) for each in mine}
     for row in batch:
@@ -109,14 +107,15 @@ def _record(batch: list[Given], taken: Taken, project: str, user: AbstractBaseUs
         number, answer = row
         if answer is None:
             taken.unanswered += 1
-        elif answer.item not in lengths:
+        elif answer.item not in items:
             taken.fail(number, UNKNOWN, str(answer.item))
         elif _same(said.get(answer.item), answer):
             taken.unchanged += 1
         else:
-            length = lengths[answer.item]
+            item = items[answer.item]
+            lines = tuple(line for line in answer.lines if line < item.sequence.length)
             try:
-                record(answer.item, answer.anomalous, answer.type, [line for line in answer.lines if line < length])
+                review.judge(user=user, item=item, said=Said(answer.anomalous, answer.type, lines))
             except JobFailed as error:
                 taken.fail(number, str(error), str(answer.item))
             else:

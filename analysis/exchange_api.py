@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
-from django.utils.translation import gettext
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import parsers, serializers
@@ -22,12 +20,6 @@ from duolog import access
 from duolog.api import ProjectViewSet
 from duolog.models import Role
 from logs.reasons import shown
-from workers.jobs import JobFailed
-
-
-def record(item: int, anomalous: bool, kind: str, lines: list[int], *, user: Any) -> None:
-    """Record a verdict on an item."""
-    raise JobFailed(gettext("verdicts cannot be recorded yet"))
 
 
 class OfProject(serializers.Serializer[Any]):
@@ -111,9 +103,7 @@ class ExchangeViewSet(ProjectViewSet):
         """Turn the answers in a file into your verdicts; the same file may be sent again."""
         wanted = self._asked(AnnotationUpload(data=request.data))
         user = access.person(request)
-        taken = exchange.take(
-            wanted["file"].file, project=wanted["project"], user=user, record=partial(record, user=user)
-        )
+        taken = exchange.take(wanted["file"].file, project=wanted["project"], user=user)
         return Response(TakenSerializer(taken).data)
 
     def _asked(self, wanted: OfProject) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from reviewing import asked, people, say
 from tenants import EVIL
+from verdicts import asked, people, say
 
 from analysis.models import Verdict
 

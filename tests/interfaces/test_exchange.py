@@ -9,30 +9,24 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 from django.contrib.auth.models import User
-from reviewing import asked, people, say
 from tenants import EVIL
+from verdicts import asked, people, say
 
 from analysis import exchange
 from analysis.models import Item, Verdict
-from workers.jobs import JobFailed
 
 EXPORT, IMPORT, CONFIG = (f"/api/v1/review-items/{name}/" for name in ("export", "import", "labelling-config"))
 LINES = ("INFO 开始", f"ERROR {EVIL} 😀", "end")
 
 
-@pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Verdicts as they are recorded; nobody may judge a settled item."""
-    found: list[Any] = []
+@pytest.fixture(autouse=True)
+def empty(ours: Any) -> None:
+    """Our project has no items but those of the tests."""
+    ours.item.delete()
 
-    def record(item: int, anomalous: bool, kind: str, lines: list[int], *, user: User) -> None:
-        if Item.objects.get(pk=item).state == "confirmed":
-            raise JobFailed("it is settled")
-        found.append((item, anomalous, kind, lines))
-        Verdict.objects.create(item_id=item, user=user, anomalous=anomalous, type=kind, lines=lines)
 
-    monkeypatch.setattr("analysis.exchange_api.record", record)
-    return found
+def recorded() -> list[tuple[int, bool, str, list[int]]]:
+    return list(Verdict.objects.order_by("id").values_list("item", "anomalous", "type", "lines"))
 
 
 def export(client: Any, form: str, project: str = "ours") -> bytes:
@@ -46,7 +40,7 @@ def send(client: Any, content: bytes, project: str = "ours") -> Any:
     return client.post(IMPORT, {"project": project, "file": io.BytesIO(content)}, format="multipart")
 
 
-def test_what_people_say_there_becomes_verdicts_once(api: Any, ours: Any, recorded: list[Any]) -> None:
+def test_what_people_say_there_becomes_verdicts_once(api: Any, ours: Any) -> None:
     first, second, third = asked(3, entries=LINES)
     client = api("reviewer")
     tasks = json.loads(export(client, "label-studio"))
@@ -65,7 +59,7 @@ def test_what_people_say_there_becomes_verdicts_once(api: Any, ours: Any, record
     tasks[1]["annotations"] = [{"result": [{"from_name": "class", "value": {"choices": ["normal"]}}]}]
     told = send(client, json.dumps(tasks).encode()).json()
     assert told == {"recorded": 2, "unchanged": 0, "unanswered": 1, "failed": 0, "errors": []}
-    assert recorded == [(first.pk, True, EVIL, [1]), (second.pk, False, "", [])]
+    assert recorded() == [(first.pk, True, EVIL, [1]), (second.pk, False, "", [])]
     told = send(client, export(client, "doccano")).json()
     assert told == {"recorded": 0, "unchanged": 2, "unanswered": 1, "failed": 0, "errors": []}
     told = send(client, export(client, "label-studio")).json()
@@ -96,7 +90,7 @@ def test_review_stays_blind(api: Any, ours: Any) -> None:
     assert [each.get("lead_time") for each in task["annotations"]] == [3.0, None]
 
 
-def test_rows_that_cannot_be_taken_cost_no_other(api: Any, ours: Any, theirs: Any, recorded: list[Any]) -> None:
+def test_rows_that_cannot_be_taken_cost_no_other(api: Any, ours: Any, theirs: Any) -> None:
     good, settled = asked(2)
     Item.objects.filter(pk=settled.pk).update(state="confirmed")
     (foreign,) = asked(1, project="theirs")
@@ -111,9 +105,9 @@ def test_rows_that_cannot_be_taken_cost_no_other(api: Any, ours: Any, theirs: An
     assert (told["recorded"], told["failed"]) == (1, 3)
     reasons = [(each["row"], each["reason"]) for each in told["errors"]]
     assert reasons[0] == (1, "the project has no such item")
-    assert reasons[1] == (2, "it is settled")
+    assert reasons[1][0] == 2 and "it is confirmed now" in reasons[1][1]
     assert "contradict" in reasons[2][1]
-    assert recorded == [(good.pk, True, "disk", [])]
+    assert recorded() == [(good.pk, True, "disk", [])]
     again = client.post(
         IMPORT, {"project": "ours", "file": io.BytesIO(b"[3]")}, format="multipart",
         headers={"accept-language": "zh-hans"},
@@ -121,9 +115,7 @@ def test_rows_that_cannot_be_taken_cost_no_other(api: Any, ours: Any, theirs: An
     assert "JSON" in again.json()["errors"][0]["reason"]
 
 
-def test_a_request_takes_so_many_rows(
-    api: Any, ours: Any, recorded: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_takes_so_many_rows(api: Any, ours: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, most in (("MOST", 3), ("PAGE", 2), ("TOLD", 1)):
         monkeypatch.setattr(exchange, name, most)
     items = asked(5)
@@ -144,7 +136,7 @@ def test_the_labelling_config_offers_the_types_of_the_project(api: Any, ours: An
 
 
 @pytest.mark.parametrize(("role", "status"), [("stranger", 404), ("viewer", 403), ("reviewer", 200)])
-def test_it_is_for_reviewers(api: Any, ours: Any, recorded: list[Any], role: str, status: int) -> None:
+def test_it_is_for_reviewers(api: Any, ours: Any, role: str, status: int) -> None:
     client = api(role)
     assert client.get(EXPORT, {"project": "ours", "form": "doccano"}).status_code == status
     assert client.get(CONFIG, {"project": "ours"}).status_code == status
