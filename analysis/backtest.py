@@ -133,8 +133,8 @@ def matching(rule: MuteRule, items: QuerySet[Item]) -> Iterator[int]:
 def conditions_of(rules: Iterable[MuteRule]) -> list[Conditions]:
     """Return what rules name, in order, for `analysis.engine.muting`: a template with all that was merged into it."""
     wanted = list(rules)
-    bases = [rule.template and (rule.template.merged_into_id or rule.template.pk) for rule in wanted]
-    numbers: dict[int | None, set[int]] = {base: set() for base in bases if base}
+    bases = [(rule.template.merged_into_id or rule.template.pk) if rule.template else None for rule in wanted]
+    numbers: dict[int, set[int]] = {base: set() for base in bases if base}
     if numbers:
         rows = Template.objects.filter(Q(pk__in=numbers) | Q(merged_into__in=numbers))
         for pk, into, number in rows.values_list("pk", "merged_into", "number"):

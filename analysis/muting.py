@@ -248,8 +248,8 @@ def end_if_drifted(pk: int) -> bool:
         if muting.is_flood(day.findings, busiest):
             return end(rule, why=MuteRule.Why.DRIFT, day=day.day.isoformat(), findings=day.findings, busiest=busiest)
         if muting.is_worse(now, before):
-            figures = {"score": round(now.mean, 4), "score_before": round(before.mean, 4)}
-            return end(rule, why=MuteRule.Why.DRIFT, day=day.day.isoformat(), **figures)
+            means = round(now.mean, 4), round(before.mean, 4)
+            return end(rule, why=MuteRule.Why.DRIFT, day=day.day.isoformat(), score=means[0], score_before=means[1])
     return False
 
 
