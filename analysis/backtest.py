@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from analysis.engine import muting
@@ -150,5 +150,4 @@ def _fill(project: int, lacking: QuerySet[Sequence]) -> None:
     numbers = list(lacking.values_list("pk", flat=True).order_by("pk"))
     for start in range(0, len(numbers), FILL):
         some = Sequence.objects.filter(pk__in=numbers[start : start + FILL])
-        with transaction.atomic():
-            templates.number(project, some.only("entries", "templates"))
+        templates.store_numbers(project, some.only("entries", "templates"))

@@ -137,7 +137,7 @@ def _matched(items: Sequence[Item], rules: Sequence[MuteRule]) -> Iterator[tuple
     """Yield each item with the oldest of the rules that matches it."""
     pairs = list(zip(rules, backtest.conditions_of(rules), strict=True))
     for project in {rule.template.project_id for rule in rules if rule.template}:
-        templates.number(project, [item.sequence for item in items])
+        templates.store_numbers(project, [item.sequence for item in items])
     for item in items:
         facts = Facts(item.service, item.type, item.sequence.templates or (), item.sequence.entries)
         yield item, next((rule for rule, conditions in pairs if muting.holds(conditions, facts)), None)
@@ -200,7 +200,7 @@ def create(rule: MuteRule, *, user: User, even_so: bool = False) -> MuteRule:
         raise JobFailed(text % {"project": rule.project, "most": MOST_RULES})
     tested = back_test(rule)
     if tested.confirmed and not even_so:
-        raise JobFailed(f"{warning(tested.confirmed)} {gettext('Save it even so, or name more.')}")
+        raise JobFailed(" ".join([warning(tested.confirmed), gettext("Say that you want it even so, or name more.")]))
     rule.back_test, rule.rate, rule.created_by = tested.as_json(), tested.rate, user
     with transaction.atomic():
         rule.save()

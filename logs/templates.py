@@ -79,8 +79,9 @@ def resolve(project: int, numbers: Iterable[int]) -> dict[int, Template]:
     return {row.number: row.merged_into or row for row in rows}
 
 
-def number(project: int, sequences: Iterable[Row]) -> None:
-    """Store the numbers of their lines' templates with sequences that lack them, in the caller's transaction.
+@transaction.atomic
+def store_numbers(project: int, sequences: Iterable[Row]) -> None:
+    """Store the numbers of their lines' templates with sequences that lack them.
 
     Its lines need not have come as a stream: what no template is known for is mined, though not counted as received.
     A line with level and service before it (`logs.sequencer.headed`) is of the template of what was received.

@@ -8,8 +8,6 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from logs.models.templates import TITLE
-
 
 class MuteRule(models.Model):
     """Items that match all that a rule names are muted while it holds; a rule names one thing at least.
@@ -61,17 +59,6 @@ class MuteRule(models.Model):
 
     def __str__(self) -> str:
         return self.reason[:60]
-
-    @property
-    def names(self) -> list[tuple[str, str]]:
-        """What it names, and what that has to be, for people."""
-        told = [
-            (_("service"), self.service),
-            (_("type"), self.type),
-            (_("template"), self.template.text[:TITLE] if self.template else ""),
-            (_("expression"), self.expression),
-        ]
-        return [(str(name), value) for name, value in told if value]
 
 
 class MuteDay(models.Model):

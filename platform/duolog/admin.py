@@ -124,6 +124,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item(_("Overview"), "monitoring", "index"),
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
+                item(_("Mute rules"), "notifications_off", "analysis_muterule_changelist"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]
         },

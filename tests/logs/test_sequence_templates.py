@@ -22,13 +22,13 @@ def sequence(entries: list[str]) -> Sequence:
 def test_what_came_as_no_stream_is_mined_once() -> None:
     rows = [sequence(["opened for 17", "用户登录失败"]), sequence(["opened for 4711"])]
     project = rows[0].dataset.project_id
-    templates.number(project, rows)
+    templates.store_numbers(project, rows)
     stored = list(Sequence.objects.order_by("pk").values_list("templates", flat=True))
     assert stored[0] is not None and stored[1] == stored[0][:1]
     assert set(Template.objects.values_list("pattern", flat=True)) == {"opened for <*>", "用户登录失败"}
     assert set(Template.objects.values_list("lines", flat=True)) == {0}  # nothing was received
     Sequence.objects.filter(pk=rows[0].pk).update(templates=[1, 2])
-    templates.number(project, Sequence.objects.all())
+    templates.store_numbers(project, Sequence.objects.all())
     assert list(Sequence.objects.order_by("pk").values_list("templates", flat=True)) == [[1, 2], stored[1]]
 
 
@@ -41,5 +41,5 @@ def test_a_line_with_a_header_is_of_the_template_of_what_was_received() -> None:
     project = row.dataset.project_id
     with transaction.atomic():
         received = templates.match(project, texts)
-    templates.number(project, [row])
+    templates.store_numbers(project, [row])
     assert row.templates == received
