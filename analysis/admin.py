@@ -22,11 +22,14 @@ from unfold.decorators import action
 from analysis import jobs, report_page, reports, review
 from analysis.finding_list import ByCategory, BySeverity, Doubted
 from analysis.models import Finding
+from analysis.muting_admin import MuteRuleAdmin
 from detection.models import Score
 from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
 from logs.models import Project
+
+__all__ = ["FindingAdmin", "MuteRuleAdmin"]
 
 STATE_COLOURS = {
     Finding.State.OPEN: "warning",

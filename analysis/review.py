@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from analysis import agreement, grouping, queue
 from analysis.engine.schema import NORMAL
 from analysis.models import Comment, Event, Finding, Item, Lease, Verdict
+from analysis.states import STATES, UNDECIDED
 from analysis.timeline import record
 from duolog import access
 from duolog.models import Role
@@ -57,7 +58,7 @@ def judge(*, user: AbstractBaseUser, item: Item, said: Said, seen: int | None = 
     by them, and JobFailed for what makes no sense.
     """
     held = _held(item)
-    undecided = held.state in (Item.State.OPEN, Item.State.DISPUTED) and not held.merged_into_id
+    undecided = held.state in UNDECIDED and not held.merged_into_id
     if not undecided or seen not in (None, held.round):
         raise Conflict(_changed(held))
     _check(said, held)
@@ -114,11 +115,14 @@ def reopen(*, user: AbstractBaseUser, item: Item) -> Item:
     held = _held(item)
     if held.merged_into_id:
         raise Conflict(_changed(held))
-    if held.state in (Item.State.OPEN, Item.State.DISPUTED):
+    if held.state in UNDECIDED:
         return held
+    if held.state == Item.State.MUTED:
+        raise Conflict(
+            gettext("%(item)s is muted: end the mute rule “%(rule)s”") % {"item": held, "rule": held.muted_by}
+        )
     _withdraw(held)
     held.round += 1
-    held.muted_by = None
     _move(held, Item.State.OPEN)
     record([held], Event.Action.REOPENED, user=user)
     return held
@@ -134,7 +138,7 @@ def decide(*, user: AbstractBaseUser, finding: Finding, state: Finding.State) ->
     if state == Finding.State.MUTED:
         raise JobFailed(gettext("findings are muted by rules"))
     if state != finding.state:
-        if item.state not in (Item.State.OPEN, Item.State.DISPUTED):
+        if item.state not in UNDECIDED:
             item = reopen(user=user, item=item)
         if state != Finding.State.OPEN:
             anomalous = state == Finding.State.CONFIRMED
@@ -210,7 +214,7 @@ def merge(*, user: AbstractBaseUser, items: Iterable[Item], into: Item) -> Item:
     for each in every.values():
         if each.project != target.project or each.kind != Item.Kind.FINDINGS or each.merged_into_id:
             raise JobFailed(gettext("%(item)s cannot be merged into %(into)s") % {"item": each, "into": target})
-        if each.state not in (Item.State.OPEN, Item.State.DISPUTED):
+        if each.state not in UNDECIDED:
             raise Conflict(_changed(each))
     Finding.objects.filter(item__in=numbers).update(item=target)
     Item.objects.filter(Q(pk__in=numbers) | Q(merged_into__in=numbers)).update(merged_into=target)
@@ -289,10 +293,10 @@ def _withdraw(item: Item) -> None:
 def _move(item: Item, state: Item.State) -> None:
     """Store an item in another state, and its findings with it."""
     item.state = state
-    item.save(update_fields=["state", "round", "type", "statement", "settled_at", "muted_by"])
+    item.save(update_fields=["state", "round", "type", "statement", "settled_at"])
     try:
         with transaction.atomic():
-            Finding.objects.filter(item=item).exclude(state=grouping.STATES[state]).update(state=grouping.STATES[state])
+            Finding.objects.filter(item=item).exclude(state=STATES[state]).update(state=STATES[state])
     except IntegrityError as error:
         raise Conflict(
             gettext("a newer scan found a sequence of %(item)s again: judge that") % {"item": item}

@@ -125,6 +125,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("Overview"), "monitoring", "index"),
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
                 item(_("Agreement"), "handshake", "agreement-index"),
+                item(_("Mute rules"), "notifications_off", "analysis_muterule_changelist"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]
         },

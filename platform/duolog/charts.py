@@ -140,6 +140,22 @@ def columns(bins: Sequence[tuple[str, int]]) -> list[Bar]:
 
 
 @dataclass(frozen=True, slots=True)
+class Spark:
+    """Counts of days as one line without axes, and what they are in words."""
+
+    points: str
+    title: str
+
+
+def spark(counts: Sequence[int]) -> Spark:
+    """Draw counts, two at least, over 100 × 24 pixels; the title tells the last and the most."""
+    most = max(counts)
+    step = 98 / (len(counts) - 1)
+    places = ((1 + index * step, 22 - count / (most or 1) * 20) for index, count in enumerate(counts))
+    return Spark(" ".join(f"{x:.1f},{y:.1f}" for x, y in places), f"{counts[-1]:,} / {most:,}")
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One of several lines over common axes; `style` numbers its colour."""
 

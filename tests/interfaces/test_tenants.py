@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
@@ -22,10 +24,11 @@ LISTS = [
     "sources",
     "templates",
     "redaction-rules",
+    "mute-rules",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
-    "logs/source", "logs/template",
+    "logs/source", "logs/template", "analysis/muterule",
 ]  # fmt: skip
 
 
@@ -47,6 +50,7 @@ def details(tenant):
         f"review-items/{tenant.item.pk}/events", f"review-policies/{tenant.project.slug}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
         f"redaction-rules/{tenant.rule.pk}",
+        f"mute-rules/{tenant.mute_rule.pk}", f"mute-rules/{tenant.mute_rule.pk}/history",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
@@ -60,6 +64,7 @@ def record(tenant):
 
 def writes(tenant):
     """All API addresses that change one tenant's rows, with what to send."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     return [
         ("post", f"runs/{tenant.run.pk}/cancel", {}),
         ("post", f"runs/{tenant.run.pk}/again", {}),
@@ -87,6 +92,9 @@ def writes(tenant):
         ("patch", f"redaction-rules/{tenant.rule.pk}", {"strategy": "keep"}),
         ("delete", f"redaction-rules/{tenant.rule.pk}", {}),
         ("post", "redaction-rules/preview", {"project": tenant.project.slug, "texts": ["a"]}),
+        ("post", "mute-rules", {"project": tenant.project.slug, "service": "a", "reason": "a", "expires_at": tomorrow}),
+        ("post", "mute-rules/back-test", {"project": tenant.project.slug, "service": "a"}),
+        ("post", f"mute-rules/{tenant.mute_rule.pk}/end", {}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -101,7 +109,7 @@ def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
     return [
         tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source,
-        tenant.template,
+        tenant.template, tenant.mute_rule,
     ]  # fmt: skip
 
 
