@@ -7,13 +7,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from analysis.models import Item, Lease, ReviewPolicy, Verdict
+from duolog import access
+from duolog.models import Role
 from logs.engine import taxonomy
+from logs.models import Project
 from workers.jobs import Conflict
 
 if TYPE_CHECKING:
@@ -56,14 +59,29 @@ def for_user(user: AbstractBaseUser, items: QuerySet[Item]) -> QuerySet[Any]:
     return free.alias(held=Coalesce(Subquery(_count(held)), 0)).filter(given__lt=F("reviewers") - F("held"))
 
 
-def claim(*, user: AbstractBaseUser, items: QuerySet[Item], order: Order = "teaching") -> Item | None:
+def to_settle(user: AbstractBaseUser, items: QuerySet[Item]) -> QuerySet[Item]:
+    """Narrow items to the disputed ones that the user may settle: nobody else holds them, and no verdict is theirs.
+
+    Owners may settle a dispute of their own, as `analysis.review.judge` has it.
+    """
+    held = Lease.objects.filter(item=OuterRef("pk"), until__gt=timezone.now()).exclude(user=user.pk)
+    owned = access.visible(user, Project.objects.all(), "slug", Role.OWNER).values("slug")
+    disputed = items.filter(state=Item.State.DISPUTED, merged_into=None)
+    return disputed.filter(~Exists(SAID.filter(user=user.pk)) | Q(project__in=owned)).exclude(Exists(held))
+
+
+def claim(
+    *, user: AbstractBaseUser, items: QuerySet[Item], order: Order = "teaching", settle: bool = False
+) -> Item | None:
     """Return the next of these items for a reviewer, and hold it for them; None where there is none.
 
-    One that they hold already comes first. Of the others a share are controls (`ReviewPolicy.control_share`).
+    One that they hold already comes first. Of the others a share are controls (`ReviewPolicy.control_share`). With
+    `settle` it is one of those that others dispute.
     """
     with transaction.atomic():
-        mine = for_user(user, items).filter(leases__user=user.pk, leases__until__gt=timezone.now())
-        found = mine.order_by("leases__id").first() or _next(for_user(user, items), order)
+        free = to_settle(user, items) if settle else for_user(user, items)
+        mine = free.filter(leases__user=user.pk, leases__until__gt=timezone.now())
+        found = mine.order_by("leases__id").first() or _next(free, order)
         return hold(user=user, item=found) if found else None
 
 
@@ -72,7 +90,8 @@ def hold(*, user: AbstractBaseUser, item: Item) -> Item:
     """Hold an item, or go on holding it; raise Conflict where others hold it and no verdict is left to give."""
     # The race: two reviewers ask for the last verdict that an item lacks. Its row makes the second one wait and see.
     locked = Item.objects.select_for_update(no_key=True).get(pk=item.pk)
-    if locked.state == Item.State.OPEN and not for_user(user, Item.objects.filter(pk=locked.pk)).exists():
+    free = {Item.State.OPEN: for_user, Item.State.DISPUTED: to_settle}.get(Item.State(locked.state))
+    if free and not free(user, Item.objects.filter(pk=locked.pk)).exists():
         if Verdict.objects.filter(item=locked, round=locked.round, user=user.pk, undone_at=None).exists():
             raise Conflict(gettext("you have judged %(item)s already") % {"item": locked})
         raise Conflict(gettext("somebody else is reviewing %(item)s") % {"item": locked})

@@ -162,10 +162,14 @@ def shown(item: Item, user: AbstractBaseUser) -> QuerySet[Verdict]:
 
 
 def remarks(item: Item, user: AbstractBaseUser) -> QuerySet[Comment]:
-    """Return the comments that somebody may see, the oldest first: while several judge an item blind, their own."""
+    """Return the comments that somebody may see: their own while an item is open and several are to judge it blind."""
     found = Comment.objects.filter(item=item).select_related("user").order_by("id")
-    blind = item.state == Item.State.OPEN and queue.policy(item.project).reviewers > 1
-    return found.filter(user=user.pk) if blind else found
+    return found.filter(user=user.pk) if blind(item) else found
+
+
+def blind(item: Item) -> bool:
+    """Tell whether those who judge an item must not see what the others say about it."""
+    return item.state == Item.State.OPEN and queue.policy(item.project).reviewers > 1
 
 
 def waits_for(item: Item) -> int:

@@ -170,3 +170,16 @@ def test_where_champion_and_shadow_disagree_people_are_asked_first(three: list[I
     assert {first.sequence_id, second.sequence_id} == {flagged, calm.pk}
     assert {(item.kind, item.doubted) for item in (first, second)} == {("findings", True), ("doubt", True)}
     assert Item.objects.filter(kind="doubt").count() == 1
+
+
+def test_a_dispute_is_settled_by_one_at_a_time_who_is_no_part_of_it(three: list[Item]) -> None:
+    ReviewPolicy.objects.update(reviewers=2)
+    ada, bob, eve, dan = (person(name) for name in ("ada", "bob", "eve", "dan"))
+    for user, anomalous in ((ada, True), (bob, False)):
+        review.judge(user=user, item=three[0], said=Said(anomalous))
+    every = Item.objects.filter(project="mine")
+    assert queue.claim(user=bob, items=every, settle=True) is None
+    assert queue.claim(user=eve, items=every, settle=True) == three[0]
+    assert queue.claim(user=dan, items=every, settle=True) is None
+    with pytest.raises(Conflict, match="somebody else"):
+        queue.hold(user=dan, item=three[0])
