@@ -19,7 +19,7 @@ import logs.redaction_api
 import logs.rejected_api
 import logs.sources_api
 import workers.api
-from analysis import usage_page
+from analysis import review_views, usage_page
 from duolog import redaction
 from duolog.admin import live
 from duolog.importing import review, upload
@@ -67,6 +67,7 @@ urlpatterns = [
     path("admin/redaction/", admin.site.admin_view(redaction.index), name="redaction-index"),
     path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
     path("admin/usage/", admin.site.admin_view(usage_page.index), name="usage-index"),
+    *review_views.patterns(admin.site.admin_view),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),
     path("admin/", admin.site.urls),
