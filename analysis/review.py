@@ -58,9 +58,7 @@ def judge(*, user: AbstractBaseUser, item: Item, said: Said, seen: int | None = 
     by them, and JobFailed for what makes no sense.
     """
     held = _held(item)
-    undecided = held.state in UNDECIDED and not held.merged_into_id
-    if not undecided or seen not in (None, held.round):
-        raise Conflict(_changed(held))
+    unchanged(held, seen)
     _check(said, held)
     adjudication = held.state == Item.State.DISPUTED
     verdicts = list(counting(held))
@@ -145,6 +143,13 @@ def decide(*, user: AbstractBaseUser, finding: Finding, state: Finding.State) ->
             judge(user=user, item=item, said=Said(anomalous, item.type if anomalous else ""))
     finding.refresh_from_db()
     return finding
+
+
+def unchanged(item: Item, seen: int | None) -> None:
+    """Raise Conflict where an item is decided, merged, or not in the round that somebody saw (None: any)."""
+    undecided = item.state in UNDECIDED and not item.merged_into_id
+    if not undecided or seen not in (None, item.round):
+        raise Conflict(_changed(item))
 
 
 # --- what others see --------------------------------------------------------------------------------------------

@@ -141,18 +141,22 @@ def columns(bins: Sequence[tuple[str, int]]) -> list[Bar]:
 
 @dataclass(frozen=True, slots=True)
 class Spark:
-    """Counts of days as one line without axes, and what they are in words."""
+    """One bar of a timeline of a line's height: `x` and `y` of its corner, and its height, in units of 4 by 20."""
 
-    points: str
-    title: str
+    x: int
+    y: float
+    height: float
 
 
-def spark(counts: Sequence[int]) -> Spark:
-    """Draw counts, two at least, over 100 × 24 pixels; the title tells the last and the most."""
-    most = max(counts)
-    step = 98 / (len(counts) - 1)
-    places = ((1 + index * step, 22 - count / (most or 1) * 20) for index, count in enumerate(counts))
-    return Spark(" ".join(f"{x:.1f},{y:.1f}" for x, y in places), f"{counts[-1]:,} / {most:,}")
+def sparks(counts: Sequence[int]) -> list[Spark]:
+    """Draw counts as tiny bars, one every 4 units, up to 20 high, on a square-root scale; empty ones are left out."""
+    most = max([*counts, 1]) ** 0.5
+    drawn = []
+    for place, count in enumerate(counts):
+        if count:
+            height = max(2.0, round(count**0.5 / most * 20, 1))
+            drawn.append(Spark(place * 4, 20 - height, height))
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import logs.redaction_api
 import logs.rejected_api
 import logs.sources_api
 import workers.api
-from analysis import agreement_page, usage_page
+from analysis import agreement_page, review_views, usage_page
 from duolog import redaction
 from duolog.admin import live
 from duolog.importing import review, upload
@@ -70,6 +70,7 @@ urlpatterns = [
     path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
     path("admin/agreement/", admin.site.admin_view(agreement_page.index), name="agreement-index"),
     path("admin/usage/", admin.site.admin_view(usage_page.index), name="usage-index"),
+    *review_views.patterns(admin.site.admin_view),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),
     path("admin/", admin.site.urls),
