@@ -107,7 +107,7 @@ def store_numbers(project: int, sequences: Iterable[Row]) -> None:
     for row in rows:
         row.templates = [next(found) for _ in row.entries]
     with connection.cursor() as cursor:
-        arrays = [f"{{{','.join(map(str, row.templates))}}}" for row in rows]
+        arrays = [f"{{{','.join(map(str, row.templates or ()))}}}" for row in rows]
         cursor.execute(STORE, [[row.pk for row in rows], arrays])
 
 
