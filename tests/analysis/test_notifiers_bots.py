@@ -159,7 +159,7 @@ def test_wecom_and_slack_are_sent_what_they_ask_for():
         ("dingtalk", b'{"errcode":310000,"errmsg":"sign not match"}', None, True),
         ("dingtalk", b'{"errcode":130101,"errmsg":"send too fast"}', 60.0, False),
         ("dingtalk", b'{"errcode":12345,"errmsg":"?"}', None, False),
-        ("feishu", b'{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}', None, True),
+        ("feishu", b'{"code":19021,"msg":"sign match fail"}', None, True),
         ("feishu", b'{"code":11232,"msg":"frequency limited"}', 60.0, False),
         ("wecom", b'{"errcode":93000,"errmsg":"invalid webhook url"}', None, True),
         ("wecom", b'{"errcode":45009,"errmsg":"api freq out of limit"}', 60.0, False),
@@ -294,8 +294,8 @@ def test_a_digest_is_in_one_language_and_tells_what_is_over(name, language):
     with bot(name) as receiver:
         words = told(name, send(name, receiver, both, language=language).body)
     wanted = {
-        "zh": ["高：timeout", "已解决：slow query", "结算服务", "服务 checkout", "止于 2026-11-25 10:30 UTC"],
-        "en": ["high: timeout", "resolved: slow query", "Checkout waits", "service checkout", "until 2026-11-25 10:30 UTC"],
+        "zh": ["高：timeout", "已解决：slow query", "结算服务", "服务 checkout", "止于 2026-11-25"],
+        "en": ["high: timeout", "resolved: slow query", "Checkout waits", "service checkout", "until 2026-11-25"],
     }  # fmt: skip
     assert [each for each in wanted[language] if each not in words] == []
     assert (
