@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +22,8 @@ from logs import reasons
 from workers.jobs import JobFailed
 
 GROUP = "duolog.notifiers"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+"""Since when a new channel is ready: its bucket is full."""
 
 
 def create(*, project: str, name: str, notifier: str, options: Mapping[str, Any], enabled: bool = True) -> Channel:
@@ -28,7 +31,7 @@ def create(*, project: str, name: str, notifier: str, options: Mapping[str, Any]
 
     Raises OptionsError where its options make no sense, JobFailed where there is no such notifier or the name is taken.
     """
-    channel = Channel(project=project, name=name, notifier=notifier, enabled=enabled)
+    channel = Channel(project=project, name=name, notifier=notifier, enabled=enabled, ready_at=LONG_AGO)
     _fill(channel, dict(options))
     _save(channel)
     Route.objects.create(channel=channel)

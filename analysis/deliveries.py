@@ -118,9 +118,9 @@ def send(taken: Claim) -> NotDelivered | None:
 def settle(taken: Claim, failed: NotDelivered | None) -> None:
     """Note what became of a message, and when the channel may send the next one."""
     after = min(failed.retry_after or 0.0, LONGEST_WISH) if failed else 0.0
-    mine = Channel.objects.filter(pk=taken.channel.pk, ready_at=taken.lease)
+    wish = Greatest(Value(taken.ready_at), Now() + timedelta(seconds=after)) if after else taken.ready_at
     # The race: the lease has passed, and somebody else sends by now. What they note is newer.
-    if not mine.update(ready_at=Greatest(Value(taken.ready_at), Now() + timedelta(seconds=after))):
+    if not Channel.objects.filter(pk=taken.channel.pk, ready_at=taken.lease).update(ready_at=wish):
         return
     rows = Delivery.objects.filter(pk__in=[row.pk for row in taken.rows])
     if failed:
