@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from analysis import findings, jobs, reports, reports_api
+from analysis import alerts_api, findings, jobs, reports, reports_api
 from analysis.models import Finding
 from analysis.reports_api import BulkWish, Verdict, Wish
 from duolog import access
@@ -163,3 +163,4 @@ def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("findings", FindingViewSet)
     reports_api.register(router)
+    alerts_api.register(router)

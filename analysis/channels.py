@@ -32,7 +32,7 @@ def create(*, project: str, name: str, notifier: str, options: Mapping[str, Any]
     Raises OptionsError where its options make no sense, JobFailed where there is no such notifier or the name is taken.
     """
     channel = Channel(project=project, name=name, notifier=notifier, enabled=enabled, ready_at=LONG_AGO)
-    _fill(channel, dict(options))
+    _fill(channel, {name: value for name, value in options.items() if value is not None})
     _save(channel)
     Route.objects.create(channel=channel)
     return channel

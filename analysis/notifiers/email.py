@@ -56,7 +56,7 @@ class Options:
         if not re.fullmatch(r"[A-Za-z0-9.:_-]+", self.host):
             raise ValueError(Reason("host is no name of a mail server"))
         if not 0 < self.port < 65536:
-            raise ValueError(Reason("port is none"))
+            raise ValueError(Reason("port is no number from 1 to 65535"))
         if not self.recipients:
             raise ValueError(Reason("recipients is empty; name an address"))
         for address in (self.sender, *self.recipients):

@@ -268,6 +268,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FindingStateEnum": "analysis.models.Finding.State",
         "ReportStateEnum": "analysis.models.AnomalyReport.State",
+        "DeliveryStateEnum": "analysis.models.Delivery.State",
+        "DeliveryKindEnum": "analysis.models.Delivery.Kind",
     },
 }
 UNFOLD = {
@@ -289,4 +291,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("DUOLOG_LOG_LEVEL", "INFO")},
+    # Below that it tells the addresses that it asks, and those of bots hold their keys.
+    "loggers": {"urllib3": {"level": "INFO"}},
 }

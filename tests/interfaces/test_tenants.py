@@ -21,6 +21,8 @@ LISTS = [
     "sources",
     "templates",
     "redaction-rules",
+    "alert-channels",
+    "alert-deliveries",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
@@ -31,6 +33,7 @@ CONSOLE = [
 def details(tenant):
     """All API addresses below one tenant's rows."""
     dataset, run, source = f"datasets/{tenant.dataset.pk}", f"runs/{tenant.run.pk}", f"sources/{tenant.source.pk}"
+    channel = f"alert-channels/{tenant.channel.pk}"
     return [
         f"projects/{tenant.project.slug}",
         dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
@@ -44,6 +47,8 @@ def details(tenant):
         f"reports/{tenant.finding.reports.get().pk}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
         f"redaction-rules/{tenant.rule.pk}",
+        channel, f"{channel}/routes", f"{channel}/routes/{tenant.channel.routes.get().pk}",
+        f"alert-deliveries/{tenant.channel.deliveries.get().pk}",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
@@ -73,6 +78,13 @@ def writes(tenant):
         ("patch", f"redaction-rules/{tenant.rule.pk}", {"strategy": "keep"}),
         ("delete", f"redaction-rules/{tenant.rule.pk}", {}),
         ("post", "redaction-rules/preview", {"project": tenant.project.slug, "texts": ["a"]}),
+        ("post", "alert-channels", {"project": tenant.project.slug, "name": "x", "notifier": "slack", "options": {}}),
+        ("patch", f"alert-channels/{tenant.channel.pk}", {"enabled": False}),
+        ("post", f"alert-channels/{tenant.channel.pk}/test", {}),
+        ("post", f"alert-channels/{tenant.channel.pk}/routes", {"severity": "low"}),
+        ("patch", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {"severity": "low"}),
+        ("delete", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {}),
+        ("delete", f"alert-channels/{tenant.channel.pk}", {}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -113,6 +125,8 @@ def test_foreign_rows_cannot_be_changed(api, ours, theirs):
     assert theirs.run.cancel_at is None and theirs.finding.state == "open"
     assert record(theirs) and ApiToken.objects.get(project="theirs").name != "stolen"
     assert [rule.strategy for rule in theirs.project.redaction_rules.all()] == ["mask"]
+    theirs.channel.refresh_from_db()
+    assert theirs.channel.enabled and theirs.channel.routes.get().severity == "medium"
 
 
 def test_a_viewer_changes_nothing(api, ours):
@@ -126,6 +140,7 @@ def test_a_foreign_row_below_our_parent_is_not_found(api, ours, theirs):
     foreign = [
         f"/api/v1/datasets/{ours.dataset.pk}/sequences/{theirs.sequences[0].pk}/",
         f"{source}/receipts/{theirs.source.receipts.get().pk}/", f"{source}/rejected-records/{record(theirs)}/",
+        f"/api/v1/alert-channels/{ours.channel.pk}/routes/{theirs.channel.routes.get().pk}/",
     ]  # fmt: skip
     assert {client.get(path).status_code for path in foreign} == {404}
     token = ApiToken.objects.get(project="theirs")

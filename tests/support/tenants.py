@@ -8,7 +8,8 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from analysis.models import AnomalyReport, Finding
+from analysis import channels
+from analysis.models import AnomalyReport, Channel, Delivery, Finding
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -69,6 +70,15 @@ class Tenant:
     template: Template
     source: Source
     rule: RedactionRule
+    channel: Channel
+
+
+def make_channel(slug: str) -> Channel:
+    """A channel with a route, and a delivery that has failed."""
+    options = {"url": f"https://{slug}.example.com/hook?key={slug}-hook-key", "secret": f"{slug}-secret"}
+    channel = channels.create(project=slug, name=f"{slug}-hook", notifier="webhook", options=options)
+    Delivery.objects.create(channel=channel, kind="test", state="failed", due_at=None, error=f"{slug} said {EVIL}")
+    return channel
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -149,4 +159,5 @@ def make_tenant(slug: str) -> Tenant:
     )  # fmt: skip
     source = make_source(project, dataset)
     rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
-    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule)
+    channel = make_channel(slug)
+    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule, channel)
