@@ -39,8 +39,10 @@ class Options:
     """The mail server, who may send there, from whom and to whom."""
 
     host: str = option(label=Reason("Mail server"), target=True)
-    sender: str = option(label=Reason("From"), hint=Reason("Such as duolog@example.com."))
-    recipients: tuple[str, ...] = option(label=Reason("To"), hint=Reason("Addresses, with commas between them."))
+    sender: str = option(label=Reason("Sender"), hint=Reason("Such as duolog@example.com."))
+    recipients: tuple[str, ...] = option(
+        label=Reason("Recipients"), hint=Reason("Addresses, with commas between them.")
+    )
     port: int = option(587, label=Reason("Port"), target=True)
     security: Literal["starttls", "tls", "none"] = option(
         "starttls",

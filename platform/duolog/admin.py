@@ -32,7 +32,7 @@ from workers.states import Status
 LATEST = 8
 EXACT = {"index", "workers_worker_changelist"}
 """Pages whose address begins those of others."""
-PLAIN = {"redaction-index", "usage-index"}
+PLAIN = {"redaction-index", "usage-index", "alerts-index"}
 """Pages that belong to no model."""
 
 
@@ -124,6 +124,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
             "items": [
                 item(_("Overview"), "monitoring", "index"),
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
+                item(_("Alerts"), "notifications", "alerts-index"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]
         },

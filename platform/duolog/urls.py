@@ -20,7 +20,7 @@ import logs.rejected_api
 import logs.sources_api
 import workers.api
 from analysis import usage_page
-from duolog import redaction
+from duolog import alert_pages, redaction
 from duolog.admin import live
 from duolog.importing import review, upload
 from duolog.plugins import registry
@@ -66,6 +66,15 @@ urlpatterns = [
     path("admin/start/source/", admin.site.admin_view(new), name="new-source"),
     path("admin/redaction/", admin.site.admin_view(redaction.index), name="redaction-index"),
     path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
+    path("admin/alerts/", admin.site.admin_view(alert_pages.index), name="alerts-index"),
+    path("admin/alerts/<slug:project>/", admin.site.admin_view(alert_pages.page), name="alerts"),
+    path(
+        "admin/alerts/<slug:project>/new/<str:notifier>/",
+        admin.site.admin_view(alert_pages.new),
+        name="new-alert-channel",
+    ),
+    path("admin/alerts/<slug:project>/<int:pk>/", admin.site.admin_view(alert_pages.channel), name="alert-channel"),
+    path("admin/alerts/<slug:project>/<int:pk>/test/", admin.site.admin_view(alert_pages.test), name="alert-test"),
     path("admin/usage/", admin.site.admin_view(usage_page.index), name="usage-index"),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),
     path("admin/start/<slug:job>/", admin.site.admin_view(start), name="start"),

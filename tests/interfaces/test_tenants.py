@@ -180,6 +180,11 @@ def test_console_pages_of_foreign_rows_are_not_found(browser, ours, theirs):
         assert client.get(f"/admin/{name}/{other.pk}/change/").status_code in (302, 404), name
     assert client.get("/admin/redaction/ours/").status_code == 200
     assert client.get("/admin/redaction/theirs/").status_code == 404
+    assert client.get("/admin/alerts/ours/").status_code == 200
+    assert client.get(f"/admin/alerts/ours/{ours.channel.pk}/").status_code == 200
+    assert client.get("/admin/alerts/theirs/").status_code == 404
+    assert client.get(f"/admin/alerts/theirs/{theirs.channel.pk}/").status_code == 404
+    assert client.get(f"/admin/alerts/ours/{theirs.channel.pk}/").status_code == 404
     assert client.post("/admin/redaction/theirs/", {"deed": "delete", "kind": theirs.rule.kind}).status_code == 404
     assert client.get(f"/admin/workers/run/{theirs.run.pk}/live/").status_code == 404
     assert client.get(f"/admin/logs/dataset/{theirs.dataset.pk}/export/jsonl/").status_code == 404
