@@ -22,7 +22,7 @@ from duolog.plugins.types import Alert, Reason
 
 MOST = 20_000
 """Bytes of a text (else 460101)."""
-BUSY = frozenset({-1, 130101, 130102, 410100})
+BUSY = frozenset({-1, 90030, 130101, 130102, 410100})
 WRONG = frozenset({300001, 300005, 310000, 400101, 400102, 400105, 400106, 460101})
 """No such token, signature or keyword or IP address that is refused, a bot that is stopped, a message that is odd."""
 

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import json
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from alert_receiver import Receiver, Says, alert, receiving
@@ -40,6 +42,18 @@ def test_the_signature_is_an_hmac_of_the_very_bytes():
     assert seen.headers["X-Signature"] == f"sha256={outer}"
     assert hmac.compare_digest(hmac.new(KEY.encode(), seen.body, "sha256").hexdigest(), outer)
     assert KEY.encode() not in seen.body
+
+
+def test_the_check_that_the_documentation_shows_accepts_it_and_nothing_else():
+    text = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(text.partition("```python\n")[2].partition("```")[0], names)
+    with receiving() as receiver:
+        send(receiver)
+    seen, check = receiver.seen[0], names["is_from_duolog"]
+    assert check(KEY, seen.body, seen.headers["X-Signature"])
+    assert not check(KEY, seen.body + b" ", seen.headers["X-Signature"])
+    assert not check("another key", seen.body, seen.headers["X-Signature"])
 
 
 def test_the_body_is_alertmanagers_webhook_version_4():
