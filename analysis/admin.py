@@ -1,11 +1,9 @@
-"""Console: findings, to be confirmed or dismissed."""
+"""Console: findings, to be confirmed or dismissed; importing it brings in the other pages, too."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -19,32 +17,29 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
-from analysis import findings, jobs, report_page, reports
+from analysis import jobs, report_page, reports, review, tape
 from analysis.finding_list import ByCategory, BySeverity, Doubted
+from analysis.item_admin import ItemAdmin
 from analysis.models import Finding
+from analysis.muting_admin import MuteRuleAdmin
+from analysis.tape import Line
 from detection.models import Score
 from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
 from logs.models import Project
 
-STATE_COLOURS = {Finding.State.OPEN: "warning", Finding.State.CONFIRMED: "danger", Finding.State.DISMISSED: "default"}
-HEAT = 10
-"""Steps of colour."""
+__all__ = ["FindingAdmin", "ItemAdmin", "MuteRuleAdmin"]
+
+STATE_COLOURS = {
+    Finding.State.OPEN: "warning",
+    Finding.State.CONFIRMED: "danger",
+    Finding.State.DISMISSED: "default",
+    Finding.State.MUTED: "default",
+}
 SUSPECTS = 3
 MOST = 1000
 """Findings that may be selected to be explained."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a sequence with its part of the blame: `heat` 0 to 10, relative to the hottest line."""
-
-    number: int
-    text: str
-    time: datetime | None
-    weight: float
-    heat: int
 
 
 @admin.register(Finding)
@@ -156,17 +151,17 @@ class FindingAdmin(ProjectAdmin[Finding]):
 
     def do_confirm(self, request: HttpRequest, finding: Finding) -> tuple[str, str | None]:
         """It is an anomaly."""
-        findings.decide(finding, Finding.State.CONFIRMED)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.CONFIRMED)
         return gettext("Finding %(finding)s is confirmed.") % {"finding": finding}, self._next(request, finding)
 
     def do_dismiss(self, request: HttpRequest, finding: Finding) -> tuple[str, str | None]:
         """It is a false alarm."""
-        findings.decide(finding, Finding.State.DISMISSED)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.DISMISSED)
         return gettext("Finding %(finding)s is dismissed.") % {"finding": finding}, self._next(request, finding)
 
     def do_reopen(self, request: HttpRequest, finding: Finding) -> tuple[str, None]:
         """Nobody is sure any more."""
-        findings.decide(finding, Finding.State.OPEN)
+        review.decide(user=access.person(request), finding=finding, state=Finding.State.OPEN)
         return gettext("Finding %(finding)s is open again.") % {"finding": finding}, None
 
     def do_explain(self, request: HttpRequest, finding: Finding) -> tuple[str, str]:
@@ -255,12 +250,4 @@ def doubt(finding: Finding) -> Score | None:
 def lines(finding: Finding) -> list[Line]:
     """Return the lines of a finding's sequence with their weights."""
     sequence = finding.score.sequence
-    weights = finding.score.blame or [0.0] * len(sequence.entries)
-    hottest = max(weights, default=0.0) or 1.0
-    times: list[datetime | None] = [datetime.fromtimestamp(time, UTC) for time in sequence.times or ()]
-    times = times or [None] * len(sequence.entries)
-    rows = zip(sequence.entries, times, weights, strict=True)
-    return [
-        Line(number, text, time, weight, round(weight / hottest * HEAT))
-        for number, (text, time, weight) in enumerate(rows, start=1)
-    ]
+    return tape.lines(sequence.entries, sequence.times, finding.score.blame)

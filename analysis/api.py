@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from analysis import alerts_api, findings, jobs, reports, reports_api
+from analysis import alerts_api, jobs, muting_api, reports, reports_api, review, review_api
 from analysis.models import Finding
 from analysis.reports_api import BulkWish, Verdict, Wish
 from duolog import access
@@ -127,8 +127,8 @@ class FindingViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectVi
         self.require(Role.REVIEWER, finding.project)
         wanted = Decision(data=request.data)
         wanted.is_valid(raise_exception=True)
-        findings.decide(finding, wanted.validated_data["state"])
-        return Response(FindingSerializer(finding).data)
+        review.decide(user=access.person(request), finding=finding, state=wanted.validated_data["state"])
+        return Response(FindingSerializer(self.get_object()).data)
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     @action(detail=True)
@@ -164,3 +164,5 @@ def register(router: BaseRouter) -> None:
     router.register("findings", FindingViewSet)
     reports_api.register(router)
     alerts_api.register(router)
+    review_api.register(router)
+    muting_api.register(router)

@@ -22,7 +22,8 @@ from django.db.models.functions import Greatest, Now
 from django.utils.translation import gettext
 
 from analysis import channels, messages
-from analysis.models import Channel, Delivery, Event, Item
+from analysis.models import Channel, Delivery, Event
+from analysis.states import UNDECIDED
 from duolog.plugins import guard, registry
 from duolog.plugins.options import OptionsError
 from duolog.plugins.points import Notifier, Rate
@@ -152,7 +153,7 @@ def tidy() -> int:
     lost.update(state=State.FAILED, error=gettext("the sender gave no sign of life"))
     channels.renew()
     # What an open item has told is needed to tell its end.
-    return old.exclude(item__state__in=[Item.State.OPEN, Item.State.DISPUTED]).delete()[0]
+    return old.exclude(item__state__in=UNDECIDED).delete()[0]
 
 
 streams.CHORES.append(tidy)
@@ -204,7 +205,7 @@ def _without_settled(rows: list[Delivery]) -> list[Delivery]:
 
 def _is_firing(row: Delivery) -> bool:
     item = row.item
-    return item is not None and item.state in (Item.State.OPEN, Item.State.DISPUTED) and item.round == row.round
+    return item is not None and item.state in UNDECIDED and not item.merged_into_id and item.round == row.round
 
 
 def _note_success(taken: Claim, rows: QuerySet[Delivery]) -> None:

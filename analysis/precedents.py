@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.models import AnomalyReport, Finding
+from analysis.models import AnomalyReport, Finding, Item
 from detection.line_vectors import Table
 from duolog.plugins.types import LogSequence, Precedent
 from logs import datasets
@@ -33,7 +33,7 @@ class Past:
 
     def __init__(self, project: str, redact: Redact) -> None:
         decided = Finding.objects.filter(project=project).exclude(state=Finding.State.OPEN)
-        newest = list(decided.order_by("-pk")[:DECIDED])
+        newest = list(decided.select_related("item").order_by("-pk")[:DECIDED])
         rows = Row.objects.filter(pk__in=[each.sequence_id for each in newest])
         stored = {each.sequence.meta["pk"]: each.sequence for each in datasets.read_stored(rows)}
         reported = AnomalyReport.objects.filter(finding__in=newest, state=AnomalyReport.State.DONE).order_by("pk")
@@ -49,15 +49,32 @@ class Past:
     ) -> tuple[Precedent, ...]:
         """Return up to three precedents of a finding, the nearest first."""
         others = [place for place, each in enumerate(self._findings) if each.pk != finding.pk]
+        return tuple(
+            self._precedent(place) for place, _ in self._nearest(others, sequence, fingerprint, encoder)[:SHOWN]
+        )
+
+    def decided(self, item: Item, sequence: LogSequence, encoder: str) -> list[tuple[Item, float]]:
+        """Return up to three other items that were decided, and how near they are: 2 where they say the same."""
+        others = [place for place, each in enumerate(self._findings) if each.item_id not in (None, item.pk)]
+        found: dict[int, tuple[Item, float]] = {}
+        for place, nearness in self._nearest(others, sequence, bytes(item.fingerprint), encoder):
+            if other := self._findings[place].item:
+                found.setdefault(other.pk, (other, nearness))
+        return list(found.values())[:SHOWN]
+
+    def _nearest(
+        self, others: list[int], sequence: LogSequence, fingerprint: bytes, encoder: str
+    ) -> list[tuple[int, float]]:
+        """Return the places of those that are alike, with their nearness, the nearest first."""
         if not others:
-            return ()
+            return []
         if encoder not in self._means:
             self._means[encoder] = means(encoder, self._sequences)
         mean, all_means = means(encoder, [sequence])[0], self._means[encoder]
         nearness = all_means @ mean if len(mean) == all_means.shape[1] else np.zeros(len(all_means), np.float32)
         nearness[[place for place in others if self._marks[place] == fingerprint]] = 2.0
         order = sorted(others, key=lambda place: -nearness[place])
-        return tuple(self._precedent(place) for place in order[:SHOWN] if nearness[place] >= NEAR)
+        return [(place, float(nearness[place])) for place in order if nearness[place] >= NEAR]
 
     def _precedent(self, place: int) -> Precedent:
         anomalous = self._findings[place].state == Finding.State.CONFIRMED

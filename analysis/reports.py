@@ -12,7 +12,7 @@ import msgspec
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext
 
-from analysis import cases
+from analysis import cases, grouping
 from analysis.analyst import Chosen
 from analysis.cases import Open
 from analysis.engine import grounding, schema
@@ -175,6 +175,7 @@ def keep(written: Iterable[Written], *, chosen: Chosen, run: Run) -> None:
         for each in part:
             each.row = _row(each, chosen, run)
         AnomalyReport.objects.bulk_create([each.row for each in part if each.row])
+    grouping.reported([each.row for each in kept if each.row and each.row.state == DONE])
 
 
 def tidy() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis import findings, jobs, reports
+from analysis import findings, jobs, queue, reports, sampling
 from detection.models import NewScore
 from logs.models import Source
 from workers import streams
@@ -24,4 +24,4 @@ def open_findings(pk: int) -> bool:
     return False
 
 
-streams.CHORES.append(reports.tidy)
+streams.CHORES += [reports.tidy, queue.forget_leases, sampling.controls]

@@ -79,9 +79,12 @@ def read(dataset: Dataset, part: str | Split | None = None) -> Iterator[LogSeque
 def read_stored(sequences: QuerySet[Sequence], last_label: int | None = None) -> Iterator[Stored]:
     """Yield sequences as `read` does, and what their rows tell beside; `last_label` as in `labels.counting`."""
     rows = labels.counting(sequences, last=last_label).order_by("id")
-    columns = rows.values_list("pk", "key", "entries", "label", "type", "times", "meta", "started_at", "origin")
-    for pk, key, entries, label, kind, times, meta, started_at, origin in columns.iterator(FETCH):
-        sequence = LogSequence(key, tuple(entries), label, kind or None, tuple(times or ()), {**meta, "pk": pk})
+    columns = rows.values_list(
+        "pk", "key", "entries", "label", "type", "confidence", "times", "meta", "started_at", "origin"
+    )
+    for pk, key, entries, label, kind, confidence, times, meta, started_at, origin in columns.iterator(FETCH):
+        sure = 1.0 if confidence is None else confidence
+        sequence = LogSequence(key, tuple(entries), label, kind or None, tuple(times or ()), {**meta, "pk": pk}, sure)
         yield Stored(sequence, started_at, origin)
 
 

@@ -11,14 +11,15 @@ from logs.models import Label, Sequence, Split
 
 
 def counting(sequences: QuerySet[Sequence], *, last: int | None = None) -> QuerySet[Any]:
-    """Annotate sequences with `label` (0, 1 or None) and `type` (None without a label).
+    """Annotate sequences with `label` (0, 1 or None), and its `type` and `confidence` (None without a label).
 
     With `last`, as of then: a label with a greater key was stated later and is left aside.
     """
     weight = Case(*(When(source=source, then=rank) for rank, source in enumerate(Label.Source.values)))
     stated = Label.objects.filter(sequence=OuterRef("pk")).order_by(weight.desc(), "-id")
     stated = stated if last is None else stated.filter(pk__lte=last)
-    return sequences.annotate(label=Subquery(stated.values("value")[:1]), type=Subquery(stated.values("type")[:1]))
+    found = {name: Subquery(stated.values(name)[:1]) for name in ("type", "confidence")}
+    return sequences.annotate(label=Subquery(stated.values("value")[:1]), **found)
 
 
 def named(kind: str) -> str:

@@ -23,6 +23,10 @@ class JobFailed(Exception):
     """The work cannot succeed as asked; the message says what to change. Never retried."""
 
 
+class Conflict(JobFailed):
+    """What somebody asks for no longer fits what there is: somebody else was faster."""
+
+
 class Cancelled(Exception):
     """Someone asked the run to stop; raised from `ctx.checkpoint()`."""
 

@@ -112,6 +112,8 @@ class Delivery(models.Model):
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due"), db_default=Now(), null=True, blank=True)
     labels = models.JSONField(default=dict, editable=False)
+    # Of an earlier time that the item was open in this round: a verdict that settled it was taken back since.
+    closed = models.BooleanField(default=False, editable=False)
     error = models.TextField(_("error"), blank=True)
     sent_with = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="digest")
     created_at = models.DateTimeField(_("queued"), db_default=Now())
@@ -123,7 +125,9 @@ class Delivery(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["channel", "item", "round", "kind"], condition=~Q(kind="test"), name="delivery_once"
+                fields=["channel", "item", "round", "kind"],
+                condition=~Q(kind="test") & Q(closed=False),
+                name="delivery_once",
             )
         ]
         indexes = [

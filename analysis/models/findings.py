@@ -12,7 +12,8 @@ class Finding(models.Model):
     """An anomalous sequence; score and blame stand in `score`, which is that of the newest scan while it is open.
 
     `sequence` and `model` (its name, whatever the version) are those of the score: a sequence has one open finding of a
-    model, and a constraint reaches no further than its table.
+    model, and a constraint reaches no further than its table. Its state follows that of its `item`, on which people
+    decide.
     """
 
     class State(models.TextChoices):
@@ -21,6 +22,7 @@ class Finding(models.Model):
         OPEN = "open", _("open")
         CONFIRMED = "confirmed", _("confirmed")
         DISMISSED = "dismissed", _("dismissed")
+        MUTED = "muted", _("muted")
 
     project = models.SlugField(_("project"), default="default")
     score = models.OneToOneField("detection.Score", models.CASCADE, related_name="finding", verbose_name=_("score"))

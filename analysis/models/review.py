@@ -95,8 +95,6 @@ class Item(models.Model):
     settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
     first_seen_at = models.DateTimeField(_("first seen"), db_default=Now())
     last_seen_at = models.DateTimeField(_("last seen"), db_default=Now())
-    # Grows with all that a page shows of it: whoever writes on an older one is told so.
-    revision = models.PositiveIntegerField(_("revision"), default=0)
 
     class Meta:
         verbose_name = _("item of review")
@@ -118,12 +116,16 @@ class Item(models.Model):
 
 
 class Lease(models.Model):
-    """A reviewer holds an item for a while; so many at once as may still judge it (`analysis.queue`)."""
+    """A reviewer holds an item for a while; so many at once as may still judge it (`analysis.queue`).
+
+    `draft` is what they have noted down and not said yet.
+    """
 
     id = models.BigAutoField(primary_key=True)
     item = models.ForeignKey(Item, models.CASCADE, related_name="leases")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="leases")
     until = models.DateTimeField()
+    draft = models.JSONField(default=dict)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["item", "user"], name="lease_once")]
@@ -199,7 +201,6 @@ class Event(models.Model):
         """What can happen."""
 
         OPENED = "opened", _("opened")
-        SEEN = "seen", _("seen again")
         REOPENED = "reopened", _("opened again")
         ASSIGNED = "assigned", _("assigned")
         JUDGED = "judged", _("judged")
@@ -226,7 +227,10 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["-id"]
-        indexes = [models.Index(fields=["item", "-id"], name="event_item")]
+        indexes = [
+            models.Index(fields=["item", "-id"], name="event_item"),
+            models.Index(fields=["project", "-id"], condition=Q(action="rule"), name="event_rule"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.item or self.project}: {self.get_action_display()}"

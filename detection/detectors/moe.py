@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from detection.engine.vectors import VectorStore
 
 
+LIGHTEST = 0.01
+"""Least that a label weighs: without any weight in one of the classes there would be nothing to learn."""
+
+
 class NotTrainable(ValueError):
     """The labels do not allow training; the message says what is missing."""
 
@@ -49,10 +53,11 @@ class Moe(Detector):
         self, train: Sequence[LogSequence], validation: Sequence[LogSequence], vectors: LineVectors, ctx: Context
     ) -> float:
         """Train in two stages and return the threshold of the best F1 (`detection.engine.fitting`)."""
-        from detection.engine.fitting import Fitting
+        from detection.engine.fitting import TRUSTED, Fitting
         from detection.engine.tuning import Tuning
 
-        stated, validation = _labelled(train), _labelled(validation)
+        stated = _labelled(train)
+        validation = [sequence for sequence in _labelled(validation) if sequence.confidence > TRUSTED]
         labels = [sequence.label or 0 for sequence in stated]
         if len(set(labels)) < 2:
             raise NotTrainable(
@@ -64,13 +69,17 @@ class Moe(Detector):
         self.tuned, self._own = {}, None
         lines, table = self._lines([*train, *validation], vectors, ctx)
         learned, held_out = lines[: len(train)], lines[len(train) :]
-        features = self._familiarise(learned, np.array(labels), table, ctx)
+        confidence = np.clip([sequence.confidence for sequence in stated], LIGHTEST, 1)
+        normal = (np.array(labels) == 0) & (confidence > TRUSTED)
+        features = self._familiarise(learned, normal, table, ctx)
         truth = np.array([sequence.label for sequence in validation], np.int64)
         encoder = None
         if self.options.encoder_trainable:
             encoder = Tuning(_store(vectors).encoder, _said([*train, *validation], lines))
         causes = _causes(stated)
-        fitting = Fitting(self.options, learned, np.array(labels), causes, features, self.familiar, table, encoder)
+        fitting = Fitting(
+            self.options, learned, np.array(labels), causes, confidence, features, self.familiar, table, encoder
+        )
         self.model, threshold = fitting.fit((held_out, truth, self._features(held_out, table)), ctx)
         if encoder:
             self.tuned = encoder.weights()
@@ -81,21 +90,22 @@ class Moe(Detector):
         return [sequences[number] for number in sorted(order)]
 
     def _familiarise(
-        self, lines: list[Lines], labels: NDArray[np.int64], table: Vectors, ctx: Context
+        self, lines: list[Lines], normal: NDArray[np.bool_], table: Vectors, ctx: Context
     ) -> NDArray[np.float32]:
         """Learn what is usual from all that nobody called anomalous; return the features of all.
 
-        `labels` are those of the first of `lines`; the others have none, and are remembered first: they are the stream.
+        `normal` tells which of the first of `lines`, the labelled ones, are; the others are remembered first: they are
+        the stream.
         """
         ctx.stage("fit")
         rows = [line[:, 0] for line in lines]
-        normal = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(labels == 0))
-        crowd = np.concatenate([np.arange(len(labels), len(rows)), normal])[:SEQUENCES]
+        called = np.random.default_rng(self.options.seed).permutation(np.flatnonzero(normal))
+        crowd = np.concatenate([np.arange(len(normal), len(rows)), called])[:SEQUENCES]
         self.familiar = None
         # An encoder that learns moves every vector, so what was far from what would have to be learned anew.
         if len(crowd) < LEAST or self.options.encoder_trainable:
             return np.zeros((len(rows), FEATURES), np.float32)
-        known = crowd < len(labels)
+        known = crowd < len(normal)
         self.familiar, found = Familiar.learn([rows[number] for number in crowd], known, table, self.options.seed)
         ctx.checkpoint()
         features = self.familiar.features(rows, table)

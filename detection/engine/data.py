@@ -28,7 +28,8 @@ POOL = 16
 class Batch:
     """S sequences in W >= S windows: `lines` [W, L, 1 + C] (-1 is padding), `owner` [W] in 0..S-1, `labels` [S].
 
-    `features` [S, 3] are those of `detection.engine.familiar`, `causes` [W, L] are `Causes`.
+    `features` [S, 3] are those of `detection.engine.familiar`, `causes` [W, L] are `Causes`, and `confidence` [S] is
+    how much each label weighs.
     """
 
     lines: Tensor
@@ -36,6 +37,7 @@ class Batch:
     labels: Tensor
     features: Tensor
     causes: Tensor
+    confidence: Tensor
 
 
 class LogSequenceDataset:
@@ -52,11 +54,13 @@ class LogSequenceDataset:
         window: int,
         features: NDArray[np.float32] | None = None,
         causes: Sequence[Causes] | None = None,
+        confidence: ArrayLike = 1.0,
     ) -> None:
         told = [np.full(len(row), UNKNOWN, np.int8) for row in rows] if causes is None else causes
         self.causes = [windows(each, window) for each in told]
         self.windows = [windows(row, window) for row in rows]
         self.labels = np.asarray(labels, np.float32)
+        self.confidence = np.broadcast_to(np.asarray(confidence, np.float32), self.labels.shape)
         self.features = np.zeros((len(rows), FEATURES), np.float32) if features is None else features
 
     def __len__(self) -> int:
@@ -82,9 +86,10 @@ class LogSequenceDataset:
     def _batch(self, members: NDArray[np.int64]) -> Batch:
         parts = [part for member in members for part in self.windows[member]]
         owner = [position for position, member in enumerate(members) for _ in self.windows[member]]
-        labels, features = (torch.from_numpy(values[members]) for values in (self.labels, self.features))
+        told = (self.labels, self.features, self.confidence)
+        labels, features, confidence = (torch.from_numpy(values[members]) for values in told)
         causes = pad([part[:, None] for member in members for part in self.causes[member]]).squeeze(-1)
-        return Batch(pad(parts), torch.tensor(owner), labels, features, causes)
+        return Batch(pad(parts), torch.tensor(owner), labels, features, causes, confidence)
 
 
 def windows(rows: NDArray[Any], size: int) -> list[NDArray[Any]]:

@@ -28,6 +28,8 @@ FEW = 400
 FOLDS = 4
 SHARES = (1.0, 0.5, 0.25, 0.0)
 """How much of what few labels taught about lines may be added."""
+TRUSTED = 0.5
+"""Only labels of a greater confidence say what is usual, and choose a threshold: others are rather wrong."""
 Labels = NDArray[np.int64]
 Members = NDArray[np.int64]
 
@@ -36,14 +38,15 @@ Members = NDArray[np.int64]
 class Fitting:
     """What is learned from: N sequences, of which the first S have `labels` [S], as rows of `table` [R, D].
 
-    `features` [N, 3] are those of `familiar`, out of fold; `causes` are of the first S. `encoder` learns, too, if it is
-    there.
+    `features` [N, 3] are those of `familiar`, out of fold; `causes` and `confidence` [S] are of the first S. `encoder`
+    learns, too, if it is there.
     """
 
     options: MoEOptions
     lines: Sequence[Lines]
     labels: Labels
     causes: Sequence[Causes]
+    confidence: NDArray[np.float64]
     features: NDArray[np.float32]
     familiar: Familiar | None
     table: Vectors
@@ -60,7 +63,14 @@ class Fitting:
             model.familiarise(self.familiar.limit)
         lines = [self.lines[member] for member in members]
         causes = [self.causes[member] for member in members]
-        data = LogSequenceDataset(lines, self.labels[members], self.options.window, self.features[members], causes)
+        data = LogSequenceDataset(
+            lines,
+            self.labels[members],
+            self.options.window,
+            self.features[members],
+            causes,
+            self.confidence[members],
+        )
         loop.train(model, self.options, data, validation, self.table, ctx, encoder)
         return model
 
@@ -83,12 +93,14 @@ class Fitting:
         truths = [truth]
         for fold in folds(self.labels, self.options.seed):
             other = self.train(np.setdiff1d(everyone, fold), ([], truth[:0], features[:0]), Quiet(ctx))
-            truths.append(self.labels[fold])
-            told.append(self._of(other, fold, ctx))
+            judged = fold[self.confidence[fold] > TRUSTED]
+            truths.append(self.labels[judged])
+            told.append(self._of(other, judged, ctx))
         sure, verdicts = self._sure()
         labels, parts = np.concatenate([*truths, verdicts]), np.concatenate([*told, self._of(model, sure, ctx)])
-        shares = SHARES if self.familiar and len(truths) > 1 else SHARES[:1]
-        share = max(shares, key=lambda share: metrics.evaluate(labels, parts @ (share, 1), 0)["pr_auc"])
+        share = SHARES[0]
+        if self.familiar and len(truths) > 1 and len(labels):
+            share = max(SHARES, key=lambda share: metrics.evaluate(labels, parts @ (share, 1), 0)["pr_auc"])
         with torch.no_grad():
             model.head.weight.mul_(share)
             model.head.bias.mul_(share)

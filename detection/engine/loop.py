@@ -68,7 +68,7 @@ def train(
     options = replace(options, epochs=max(options.epochs, -(-STEPS // data.steps(options.batch))))
     optimizer = _optimizer(learner, options)
     # Rare anomalies count more, but not in full: the threshold is chosen later, and a weight of 40 makes it ragged.
-    share = float(data.labels.mean())
+    share = float(np.average(data.labels, weights=data.confidence))
     weight = torch.tensor(((1 - share) / share) ** 0.5 if options.class_weights else 1.0, device=table.device)
     average = AveragedModel(learner, multi_avg_fn=_blend)
     averaged: Learner = average.module  # type: ignore[assignment]
@@ -175,14 +175,16 @@ def _gradients(
     model = learner.model.train()
     where = weight.device
     lines, owner, labels = batch.lines.to(where), batch.owner.to(where), batch.labels.to(where)
-    causes = batch.causes.to(where)[lines[..., 0] >= 0]  # [N]
+    confidence, there = batch.confidence.to(where), lines[..., 0] >= 0
+    causes = batch.causes.to(where)[there]  # [N]
+    trust = confidence[owner][:, None].expand_as(there)[there]  # [N]
     used, lines = scoring.distinct(lines)
     with torch.autocast(where.type, torch.bfloat16, enabled=native_bf16()):
         logits, gates, suspected = model(look(used), lines)
     logits = torch.full_like(labels, -torch.inf).scatter_reduce(0, owner, logits.float(), "amax")  # [S] from [W]
     logits = logits + model.familiar(batch.features.to(where)).squeeze(-1)
-    loss = sequence_loss(logits, labels, weight, options)
-    total = loss + options.causes * cause_loss(suspected.float(), causes)
+    loss = sequence_loss(logits, labels, weight, options, confidence)
+    total = loss + options.causes * cause_loss(suspected.float(), causes, trust)
     for gate in gates if model.blocks[0].moe.gated else ():
         routing = options.balance * balance_loss(gate) + options.entropy * entropy_loss(gate)
         total = total + (routing + options.router_z * z_loss(gate)) / len(gates)
@@ -190,19 +192,27 @@ def _gradients(
     return loss.detach(), torch.autograd.grad(total * share, list(learner.parameters()), allow_unused=True)
 
 
-def sequence_loss(logits: Tensor, labels: Tensor, weight: Tensor, options: Training) -> Tensor:
-    """Return the mean loss of logits [S] for labels [S], of which the anomalous ones weigh `weight`."""
+def sequence_loss(
+    logits: Tensor, labels: Tensor, weight: Tensor, options: Training, confidence: Tensor | float = 1.0
+) -> Tensor:
+    """Return the mean loss of logits [S] for labels [S], of which the anomalous ones weigh `weight`.
+
+    Each counts as much as its `confidence` [S].
+    """
     smooth = labels * (1 - options.label_smoothing) + options.label_smoothing / 2
     losses = F.binary_cross_entropy_with_logits(logits, smooth, pos_weight=weight, reduction="none")  # [S]
     if options.focal:
         losses = losses * (labels - logits.sigmoid()).abs() ** options.focal  # what is sure already counts little
-    return losses.mean()
+    return (losses * confidence).mean()
 
 
-def cause_loss(logits: Tensor, causes: Tensor) -> Tensor:
-    """Return the mean loss of logits [N] of lines being root causes, over the lines of which it is known."""
+def cause_loss(logits: Tensor, causes: Tensor, confidence: Tensor | float = 1.0) -> Tensor:
+    """Return the mean loss of logits [N] of lines being root causes, over the lines of which it is known.
+
+    Each counts as much as the `confidence` [N] in its sequence's label.
+    """
     known = causes >= 0
-    weight = torch.where(causes == 1, RARE, 1.0) * known
+    weight = torch.where(causes == 1, RARE, 1.0) * known * confidence
     losses = F.binary_cross_entropy_with_logits(logits, (causes == 1).float(), weight=weight, reduction="sum")
     return losses / known.sum().clamp_min(1)
 

@@ -35,4 +35,5 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
             batch.labels[start:end],
             batch.features[start:end],
             batch.causes[mine, :longest],
+            batch.confidence[start:end],
         )

@@ -64,6 +64,14 @@ def require(user: Who, role: Role, project: str) -> None:
         raise PermissionDenied(needed % {"role": role.label, "project": project})
 
 
+def members(project: str, role: Role = Role.VIEWER) -> QuerySet[User]:
+    """Return the active users who hold this role, or a higher one, on a project; site admins are named by none."""
+    from django.contrib.auth.models import User as Account
+
+    held = Membership.objects.filter(project=project, role__in=_at_least(role))
+    return Account.objects.filter(is_active=True, pk__in=held.values("user"))
+
+
 def _at_least(role: Role) -> list[Role]:
     return [each for each in Role if RANK[each] >= RANK[role]]
 

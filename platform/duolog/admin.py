@@ -11,13 +11,15 @@ from django.db.models import Q, QuerySet
 from django.forms import ChoiceField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from analysis.models import Finding
+from analysis import queue_list
+from analysis.models import Finding, Item
 from detection import monitoring
 from detection.aliases import CHAMPION
 from detection.models import ModelAlias, ModelVersion, Scan
@@ -32,7 +34,7 @@ from workers.states import Status
 LATEST = 8
 EXACT = {"index", "workers_worker_changelist"}
 """Pages whose address begins those of others."""
-PLAIN = {"redaction-index", "usage-index", "alerts-index"}
+PLAIN = {"agreement-index", "alerts-index", "redaction-index", "usage-index"}
 """Pages that belong to no model."""
 
 
@@ -48,8 +50,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "cards": [
             (
                 _("open findings"),
-                _count(findings.filter(state=Finding.State.OPEN)),
-                _list("analysis_finding"),
+                _count(access.visible(user, Item.objects.filter(queue_list.undecided()))),
+                f"{_list('analysis_item')}?state=open",
                 "warning",
             ),
             (_("runs at work"), _count(runs.filter(status=Status.RUNNING)), _list("workers_run"), "info"),
@@ -113,17 +115,28 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the menu (UNFOLD's SIDEBAR)."""
     site_admin = request.user.is_superuser
     is_engineer = access.may_anywhere(request.user, Role.ENGINEER)
+    waits = queue_list.waiting(request).total()
 
-    def item(title: Any, icon: str, name: str, shown: bool = True) -> dict[str, Any]:
+    def item(title: Any, icon: str, name: str, shown: bool = True, badge: str = "") -> dict[str, Any]:
         link = reverse(name if name in PLAIN else f"admin:{name}")
         active = request.path == link if name in EXACT else request.path.startswith(link)
-        return {"title": title, "icon": icon, "link": link, "active": active, "permission": lambda _: shown}
+        told = {"title": title, "icon": icon, "link": link, "active": active, "permission": lambda _: shown}
+        # unfold takes a text for the path of a function, unless it is a lazy one
+        return told | ({"badge": format_lazy("{}", badge), "badge_variant": "primary"} if badge else {})
 
     return [
         {
             "items": [
                 item(_("Overview"), "monitoring", "index"),
+                item(
+                    _("Review"),
+                    "rate_review",
+                    "analysis_item_changelist",
+                    badge=queue_list.capped(waits) if waits else "",
+                ),
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
+                item(_("Agreement"), "handshake", "agreement-index"),
+                item(_("Mute rules"), "notifications_off", "analysis_muterule_changelist"),
                 item(_("Alerts"), "notifications", "alerts-index"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]

@@ -23,7 +23,7 @@ from rest_framework.views import exception_handler
 from duolog import access
 from duolog.models import Role
 from duolog.plugins.options import OptionsError
-from workers.jobs import JobFailed
+from workers.jobs import Conflict, JobFailed
 
 PROBLEM = "application/problem+json"
 
@@ -60,11 +60,20 @@ class Unprocessable(exceptions.APIException):
     default_code = "unprocessable"
 
 
+class Conflicting(exceptions.APIException):
+    """The request does not fit any more what it speaks of."""
+
+    status_code = HTTPStatus.CONFLICT
+    default_code = "conflict"
+
+
 def problem(exc: Exception, context: dict[str, Any]) -> Response | None:
     """Turn an exception of a view into a problem document (DRF's EXCEPTION_HANDLER)."""
     if isinstance(exc, OptionsError):
         exc = exceptions.ValidationError({"options": [str(exc)]}, code="options")
         exc.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
+    elif isinstance(exc, Conflict):
+        exc = Conflicting(str(exc))
     elif isinstance(exc, JobFailed):
         exc = exceptions.ValidationError(str(exc), code="job")
     elif isinstance(exc, DataError):  # a NUL character, or a number out of range, that no field could foresee

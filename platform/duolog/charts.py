@@ -140,6 +140,26 @@ def columns(bins: Sequence[tuple[str, int]]) -> list[Bar]:
 
 
 @dataclass(frozen=True, slots=True)
+class Spark:
+    """One bar of a timeline of a line's height: `x` and `y` of its corner, and its height, in units of 4 by 20."""
+
+    x: int
+    y: float
+    height: float
+
+
+def sparks(counts: Sequence[int]) -> list[Spark]:
+    """Draw counts as tiny bars, one every 4 units, up to 20 high, on a square-root scale; empty ones are left out."""
+    most = max([*counts, 1]) ** 0.5
+    drawn = []
+    for place, count in enumerate(counts):
+        if count:
+            height = max(2.0, round(count**0.5 / most * 20, 1))
+            drawn.append(Spark(place * 4, 20 - height, height))
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One of several lines over common axes; `style` numbers its colour."""
 

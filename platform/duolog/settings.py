@@ -270,6 +270,11 @@ SPECTACULAR_SETTINGS = {
         "ReportStateEnum": "analysis.models.AnomalyReport.State",
         "DeliveryStateEnum": "analysis.models.Delivery.State",
         "DeliveryKindEnum": "analysis.models.Delivery.Kind",
+        "ItemKindEnum": "analysis.models.Item.Kind",
+        "ItemStateEnum": "analysis.models.Item.State",
+        "EventActionEnum": "analysis.models.Event.Action",
+        "TemplateActionEnum": "logs.models.TemplateChange.Action",
+        "VersionKindEnum": "detection.models.ModelVersion.Kind",
     },
 }
 UNFOLD = {

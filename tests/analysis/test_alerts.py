@@ -76,7 +76,7 @@ def test_what_is_told_of_an_item(channel, receiver):
     assert seen["annotations"] == {
         "summary": "high: timeout (超时异常)", "description": "The stock service is slow.",
     }  # fmt: skip
-    assert seen["generatorURL"] == f"https://duolog.example.com/admin/analysis/finding/{finding.pk}/change/"
+    assert seen["generatorURL"] == f"https://duolog.example.com/review/{one.pk}/"
 
 
 def test_a_channel_without_a_language_speaks_the_sites(receiver, settings):
@@ -101,7 +101,8 @@ def test_an_item_whose_severity_is_unknown_is_told_when_it_is_known(channel):
 
 
 @pytest.mark.parametrize(
-    "values", [{"severity": "low"}, {"state": "muted"}, {"state": "dismissed"}, {"project": "other"}]
+    "values",
+    [{"severity": "low"}, {"state": "muted"}, {"state": "dismissed"}, {"project": "other"}, {"kind": "control"}],
 )
 def test_an_item_that_no_route_lets_through_is_not_told(channel, values):
     assert alerts.notify([item(**values)]) == 0

@@ -14,7 +14,6 @@ from detection import scan
 from detection.models import ModelVersion, Scan
 from logs import datasets
 from logs.models import Sequence
-from workers.jobs import JobFailed
 from workers.models import Run
 
 pytestmark = pytest.mark.django_db
@@ -75,13 +74,12 @@ def test_a_rescan_updates_the_open_finding_of_its_model() -> None:
     assert findings.open_for(scanned("mine", [0.8, 0.1], model="other").pk) == 1
 
 
-def test_what_people_decided_stays_and_a_rescan_opens_it_anew() -> None:
+@pytest.mark.parametrize("state", ["dismissed", "confirmed", "muted"])
+def test_what_was_decided_stays_so_however_often_it_is_found_again(state: str) -> None:
     findings.open_for(scanned("mine", [0.7]).pk)
-    findings.decide(Finding.objects.get(), Finding.State.DISMISSED)
-    assert findings.open_for(scanned("mine", [0.8]).pk) == 1
-    assert sorted(Finding.objects.values_list("state", "score__value")) == [("dismissed", 0.7), ("open", 0.8)]
-    with pytest.raises(JobFailed, match="newer scan"):
-        findings.decide(Finding.objects.get(state="dismissed"), Finding.State.OPEN)
+    Finding.objects.update(state=state)
+    assert findings.open_for(scanned("mine", [0.8]).pk) == 0
+    assert list(Finding.objects.values_list("state", "score__value")) == [(state, 0.7)]
 
 
 def test_an_older_scan_that_ends_late_changes_nothing() -> None:

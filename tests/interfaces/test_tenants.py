@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
@@ -17,16 +19,18 @@ LISTS = [
     "scorecards",
     "scans",
     "findings",
+    "review-items",
     "reports",
     "sources",
     "templates",
     "redaction-rules",
     "alert-channels",
     "alert-deliveries",
+    "mute-rules",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
-    "logs/source", "logs/template",
+    "logs/source", "logs/template", "analysis/muterule",
 ]  # fmt: skip
 
 
@@ -45,10 +49,13 @@ def details(tenant):
         f"scans/{tenant.scan.pk}", f"scans/{tenant.scan.pk}/scores",
         f"findings/{tenant.finding.pk}", f"findings/{tenant.finding.pk}/report",
         f"reports/{tenant.finding.reports.get().pk}",
+        f"review-items/{tenant.item.pk}", f"review-items/{tenant.item.pk}/comments",
+        f"review-items/{tenant.item.pk}/events", f"review-policies/{tenant.project.slug}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
         f"redaction-rules/{tenant.rule.pk}",
         channel, f"{channel}/routes", f"{channel}/routes/{tenant.channel.routes.get().pk}",
         f"alert-deliveries/{tenant.channel.deliveries.get().pk}",
+        f"mute-rules/{tenant.mute_rule.pk}", f"mute-rules/{tenant.mute_rule.pk}/history",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
@@ -62,6 +69,7 @@ def record(tenant):
 
 def writes(tenant):
     """All API addresses that change one tenant's rows, with what to send."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     return [
         ("post", f"runs/{tenant.run.pk}/cancel", {}),
         ("post", f"runs/{tenant.run.pk}/again", {}),
@@ -71,6 +79,17 @@ def writes(tenant):
         ("patch", f"findings/{tenant.finding.pk}", {"state": "confirmed"}),
         ("post", f"findings/{tenant.finding.pk}/explain", {}),
         ("post", "findings/explain", {"project": tenant.project.slug, "findings": [tenant.finding.pk]}),
+        ("post", "review-items/claim", {"project": tenant.project.slug}),
+        ("post", "review-items/undo", {"project": tenant.project.slug}),
+        ("post", "review-items/merge", {"into": tenant.item.pk, "items": [1]}),
+        ("post", f"review-items/{tenant.item.pk}/hold", {}),
+        ("post", f"review-items/{tenant.item.pk}/release", {}),
+        ("put", f"review-items/{tenant.item.pk}/draft", {"draft": {}}),
+        ("post", f"review-items/{tenant.item.pk}/verdict", {"anomalous": False}),
+        ("post", f"review-items/{tenant.item.pk}/reopen", {}),
+        ("post", f"review-items/{tenant.item.pk}/assign", {"owner": None}),
+        ("post", f"review-items/{tenant.item.pk}/comments", {"text": "x"}),
+        ("put", f"review-policies/{tenant.project.slug}", {"reviewers": 2}),
         ("patch", f"projects/{tenant.project.slug}", {"remote_analysts": True}),
         ("post", f"templates/{tenant.template.pk}/preview", {"action": "edit", "pattern": "a row <*>"}),
         ("post", f"templates/{tenant.template.pk}/decide", {"action": "edit", "pattern": "a row <*>"}),
@@ -85,6 +104,9 @@ def writes(tenant):
         ("patch", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {"severity": "low"}),
         ("delete", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {}),
         ("delete", f"alert-channels/{tenant.channel.pk}", {}),
+        ("post", "mute-rules", {"project": tenant.project.slug, "service": "a", "reason": "a", "expires_at": tomorrow}),
+        ("post", "mute-rules/back-test", {"project": tenant.project.slug, "service": "a"}),
+        ("post", f"mute-rules/{tenant.mute_rule.pk}/end", {}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -99,7 +121,7 @@ def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
     return [
         tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source,
-        tenant.template,
+        tenant.template, tenant.mute_rule,
     ]  # fmt: skip
 
 

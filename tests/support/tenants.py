@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 
 from analysis import channels
-from analysis.models import AnomalyReport, Channel, Delivery, Finding
+from analysis.models import AnomalyReport, Channel, Comment, Delivery, Event, Finding, Item, MuteRule
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -67,9 +68,11 @@ class Tenant:
     version: ModelVersion
     scan: Scan
     finding: Finding
+    item: Item
     template: Template
     source: Source
     rule: RedactionRule
+    mute_rule: MuteRule
     channel: Channel
 
 
@@ -147,7 +150,11 @@ def make_tenant(slug: str) -> Tenant:
     scan = Scan.objects.create(project=slug, version=version, dataset=dataset, threshold=0.5, sequences=4, anomalous=1)
     score = Score.objects.create(scan=scan, sequence=sequences[1], value=0.9, anomalous=True, blame=[0.0, 0.75, 0.25])
     Score.objects.create(scan=scan, sequence=sequences[0], value=0.1, anomalous=False)
-    finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m")
+    item = Item.objects.create(
+        project=slug, fingerprint=slug.encode(), service=EVIL, sequence=score.sequence, score=score, findings_count=1
+    )
+    Comment.objects.create(item=item, user=User.objects.create_user(f"{slug}-commenter"), text=EVIL)
+    finding = Finding.objects.create(project=slug, score=score, sequence=score.sequence, model="m", item=item)
     AnomalyReport.objects.create(
         finding=finding, state="done", analyst="rules", key=slug, category="应用", type="timeout", severity="high",
         confidence=0.8, evidence=[{"line": 2, "quote": f"row 1 {EVIL}"}], prompt_tokens=7, cost="0.25", run=run,
@@ -160,4 +167,22 @@ def make_tenant(slug: str) -> Tenant:
     source = make_source(project, dataset)
     rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
     channel = make_channel(slug)
-    return Tenant(project, dataset, sequences, run, version, scan, finding, template, source, rule, channel)
+    mute_rule = make_muted(finding, template)
+    return Tenant(
+        project, dataset, sequences, run, version, scan, finding, item, template, source, rule, mute_rule, channel
+    )  # fmt: skip
+
+
+def make_muted(finding: Finding, template: Template) -> MuteRule:
+    """A mute rule and its record."""
+    rule = MuteRule.objects.create(
+        project=finding.project, template=template, service=f"{finding.project} shop", expression=f"x|{EVIL[:8]}",
+        reason=f"{finding.project} {EVIL}", rate=0.5, hidden=3, expires_at=datetime.now(UTC) + timedelta(days=30),
+        back_test={
+            "days": 90, "items": 1, "findings": 3, "confirmed": 1, "dismissed": 0, "open": 0, "muted": 0, "links": [],
+            "per_day": [0, 0, 3], "until": "2026-11-25", "rate": 0.5, "busiest": 30,
+            "scores": {"count": 3, "sum": 2.7, "squares": 2.43},
+        },
+    )  # fmt: skip
+    Event.objects.create(project=finding.project, action="rule", details={"rule": rule.pk, "did": "made"})
+    return rule

@@ -163,3 +163,18 @@ def test_what_cannot_be_divided_says_what_to_do(
     Sequence.objects.update(**columns)
     with pytest.raises(JobFailed, match=message):
         splits.divide(dataset, SIZES, 1, strategy=strategy, ctx=NullContext())
+
+
+def test_how_sure_the_label_that_counts_is_goes_with_the_sequence(dataset: Dataset, run: Run) -> None:
+    first, second, *_ = Sequence.objects.order_by("pk")
+    for confidence in (0.3, 0.75):
+        Label.objects.create(sequence=first, value=1, source=Label.Source.REVIEW, confidence=confidence)
+    Sequence.objects.filter(pk=second.pk).update(meta={"confidence": 0.1})  # of whoever wrote the file: not ours
+    read = list(datasets.read(dataset))
+    assert [(each.label, each.confidence) for each in read[:3]] == [(1, 0.75), (0, 1.0), (1, 1.0)]
+    divided(dataset, run)
+    assert {each.confidence for part in splits.parts(dataset).values() for each in datasets.read(dataset, part)} == {
+        0.75,
+        1.0,
+    }
+    assert take(dataset).train, "what is read is still what was hashed"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from training.engine.split import Member, SplitError, split
+from duolog.plugins.types import LogSequence
+from training.engine.split import Member, SplitError, content, split
 
 PARTS = ("train", "validation", "test")
 
@@ -101,3 +103,12 @@ def test_what_cannot_be_divided_is_refused(labels: list[int], sizes: tuple[int, 
     with pytest.raises(SplitError) as refused:
         split(members, dict(zip(PARTS, sizes, strict=True)), 0)
     assert refused.value.reason == reason
+
+
+def test_a_sequence_whose_label_is_sure_reads_as_it_always_did() -> None:
+    """Divisions of older versions keep their SHA-256."""
+    sure = LogSequence(
+        "s1", ("INFO 开始", "ERROR x"), 1, "磁盘", (1.0, 2.5), {"pk": 7, "service": "shop", "root_cause": [1]}
+    )
+    assert content(sure).hex() == "3d72efbd1dd1bb9cde9cd4a9cf51a34b946c4d2eb456e6b70b18e8a483feda3e"
+    assert content(replace(sure, confidence=0.9)) != content(sure) != content(replace(sure, confidence=0.8))

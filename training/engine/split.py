@@ -135,7 +135,9 @@ def content(sequence: LogSequence) -> bytes:
     """Return the SHA-256 of all that training reads of a sequence; its primary key here says nothing elsewhere."""
     meta = {name: value for name, value in sequence.meta.items() if name != "pk"}
     said = (sequence.id, sequence.label, sequence.type, sequence.entries, sequence.times, meta)
-    return hashlib.sha256(encode(said)).digest()
+    # A label that is sure reads as one of a time when none had a confidence: digests of old divisions stay right.
+    doubt = (sequence.confidence,) if sequence.confidence != 1 else ()
+    return hashlib.sha256(encode(said + doubt)).digest()
 
 
 def digest(contents: Iterable[bytes]) -> str:

@@ -20,7 +20,8 @@ class LogSequence:
     """One sequence of log lines, the unit that Duolog judges.
 
     `label` is 0 (normal), 1 (anomalous) or None (nobody said); `times` are Unix seconds, one a line, or empty;
-    `meta` holds JSON values that a format carried along (service, host, root-cause lines, ...).
+    `meta` holds JSON values that a format carried along (service, host, root-cause lines, ...). `confidence` is the
+    probability that the label is right.
     """
 
     id: str
@@ -29,6 +30,7 @@ class LogSequence:
     type: str | None = None
     times: tuple[float, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    confidence: float = 1.0
 
 
 class Reason(str):
