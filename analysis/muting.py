@@ -26,7 +26,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext, ngettext
 
-from analysis import backtest
+from analysis import alerts, backtest
 from analysis.backtest import BackTest
 from analysis.engine import muting
 from analysis.engine.muting import Facts, Sums
@@ -130,6 +130,8 @@ def _settle(
     Item.objects.bulk_update(changed, ["state", "muted_by"])
     follow(changed)
     Event.objects.bulk_create(events)
+    alerts.resolve([row for row in changed if row.muted_by])
+    alerts.notify([row for row in changed if not row.muted_by])
     _count("item_id", [row.pk for row in changed if row.muted_by])
     return changed
 
