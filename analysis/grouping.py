@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
-from analysis import muting
+from analysis import alerts, muting
 from analysis.engine.priority import priority
 from analysis.models import AnomalyReport, Event, Finding, Item, ReviewPolicy
 from analysis.states import STATES, UNDECIDED
@@ -61,6 +61,7 @@ def gather() -> None:
     while page := _page():
         _place(page, found)
     muting.apply(found.opened.values())
+    alerts.notify(found.opened.values())
     muting.seen(found.hidden)
 
 
@@ -162,3 +163,4 @@ def reported(reports: Iterable[AnomalyReport]) -> None:
         item.type, item.severity = report.type, report.severity
     Item.objects.bulk_update(rows, ["type", "severity"])
     muting.apply(rows)
+    alerts.notify(rows)

@@ -26,7 +26,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.translation import gettext, ngettext
 
-from analysis import backtest
+from analysis import alerts, backtest
 from analysis.backtest import BackTest
 from analysis.engine import muting
 from analysis.engine.muting import Facts, Sums
@@ -133,6 +133,7 @@ def _settle(
         state = Item.State.MUTED if rule else Item.State.OPEN
         Item.objects.filter(pk__in=[row.pk for row in of_rule]).update(state=state, muted_by=rule)
         follow(of_rule, state)
+        (alerts.resolve if rule else alerts.notify)(of_rule)
     Event.objects.bulk_create(events)
     _count("item_id", [row.pk for rule, of_rule in changed.items() if rule for row in of_rule])
     return [row for of_rule in changed.values() for row in of_rule]

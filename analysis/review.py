@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from analysis import agreement, grouping, queue
+from analysis import agreement, alerts, grouping, queue
 from analysis.engine.schema import NORMAL
 from analysis.models import Comment, Event, Finding, Item, Lease, Verdict
 from analysis.states import STATES, UNDECIDED
@@ -99,6 +99,7 @@ def undo(*, user: AbstractBaseUser, project: str) -> Item:
     Verdict.objects.filter(pk=last.pk).update(undone_at=timezone.now())
     _withdraw(held)
     _move(held, Item.State.DISPUTED if last.adjudication else Item.State.OPEN)
+    alerts.notify([held])
     record([held], Event.Action.UNDONE, user=user)
     draft = {"anomalous": last.anomalous, "type": last.type, "lines": last.lines, "note": last.note}
     Lease.objects.update_or_create(
@@ -122,6 +123,7 @@ def reopen(*, user: AbstractBaseUser, item: Item) -> Item:
     _withdraw(held)
     held.round += 1
     _move(held, Item.State.OPEN)
+    alerts.notify([held])
     record([held], Event.Action.REOPENED, user=user)
     return held
 
@@ -232,6 +234,7 @@ def merge(*, user: AbstractBaseUser, items: Iterable[Item], into: Item) -> Item:
     target.first_seen_at = min(each.first_seen_at for each in every.values())
     target.last_seen_at = max(each.last_seen_at for each in every.values())
     target.save(update_fields=["findings_count", "first_seen_at", "last_seen_at"])
+    alerts.resolve(sources)
     record(sources, Event.Action.MERGED, user=user, into=target.pk)
     record([target], Event.Action.MERGED, user=user, merged=sorted(numbers))
     return target
@@ -283,6 +286,7 @@ def _settle(item: Item, verdicts: list[Verdict]) -> None:
     final = verdicts[-1]
     item.statement, item.settled_at, item.type = uuid4(), timezone.now(), final.type
     _move(item, Item.State.CONFIRMED if final.anomalous else Item.State.DISMISSED)
+    alerts.resolve([item])
     with connection.cursor() as cursor:
         told: dict[str, Any] = {
             "value": int(final.anomalous), "type": final.type, "user": final.user_id,

@@ -34,7 +34,7 @@ from workers.states import Status
 LATEST = 8
 EXACT = {"index", "workers_worker_changelist"}
 """Pages whose address begins those of others."""
-PLAIN = {"agreement-index", "redaction-index", "usage-index"}
+PLAIN = {"agreement-index", "alerts-index", "redaction-index", "usage-index"}
 """Pages that belong to no model."""
 
 
@@ -137,6 +137,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
                 item(_("Agreement"), "handshake", "agreement-index"),
                 item(_("Mute rules"), "notifications_off", "analysis_muterule_changelist"),
+                item(_("Alerts"), "notifications", "alerts-index"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]
         },

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tenants import make_tenant
 
-from analysis.models import Finding, MuteRule
+from analysis.models import Channel, Delivery, Finding, MuteRule, Route
 from detection.models import ModelVersion, Score
 from duolog.plugins.types import BadRecord
 from logs import storage
@@ -41,6 +41,9 @@ def many(ours):
     RedactionRule.objects.bulk_create(
         [RedactionRule(project=ours.project, kind=f"own-{n}", pattern=f"own-{n}") for n in range(30)]
     )
+    channels = Channel.objects.bulk_create([Channel(project="ours", name=f"c{n}", notifier="slack") for n in range(30)])
+    Route.objects.bulk_create([Route(channel=ours.channel) for _ in range(30)])
+    Delivery.objects.bulk_create([Delivery(channel=channel, kind="test", state="sent") for channel in channels])
     MuteRule.objects.bulk_create(
         [
             MuteRule(
@@ -78,6 +81,8 @@ def many(ours):
         "templates",
         "redaction-rules",
         "mute-rules",
+        "alert-channels",
+        "alert-deliveries",
     ],
 )
 def test_api_lists(api, many, name, django_assert_max_num_queries):
@@ -125,6 +130,8 @@ def test_console_pages(browser, many, django_assert_max_num_queries):
         f"/admin/analysis/finding/{many.finding.pk}/change/",
         f"/admin/logs/source/{many.source.pk}/change/",
         "/admin/redaction/ours/",
+        "/admin/alerts/ours/",
+        f"/admin/alerts/ours/{many.channel.pk}/",
         f"/admin/analysis/muterule/{many.mute_rule.pk}/change/",
     ]
     make_tenant("more")

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from analysis.models import AnomalyReport, Comment, Event, Finding, Item, MuteRule
+from analysis import channels
+from analysis.models import AnomalyReport, Channel, Comment, Delivery, Event, Finding, Item, MuteRule
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -72,6 +73,15 @@ class Tenant:
     source: Source
     rule: RedactionRule
     mute_rule: MuteRule
+    channel: Channel
+
+
+def make_channel(slug: str) -> Channel:
+    """A channel with a route, and a delivery that has failed."""
+    options = {"url": f"https://{slug}.example.com/hook?key={slug}-hook-key", "secret": f"{slug}-secret"}
+    channel = channels.create(project=slug, name=f"{slug}-hook", notifier="webhook", options=options)
+    Delivery.objects.create(channel=channel, kind="test", state="failed", due_at=None, error=f"{slug} said {EVIL}")
+    return channel
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -156,9 +166,10 @@ def make_tenant(slug: str) -> Tenant:
     )  # fmt: skip
     source = make_source(project, dataset)
     rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
+    channel = make_channel(slug)
     mute_rule = make_muted(finding, template)
     return Tenant(
-        project, dataset, sequences, run, version, scan, finding, item, template, source, rule, mute_rule
+        project, dataset, sequences, run, version, scan, finding, item, template, source, rule, mute_rule, channel
     )  # fmt: skip
 
 
