@@ -22,7 +22,9 @@ class Command(DuologCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--dataset", default="", help=str(_("dataset that was reviewed (default: the one with the most new verdicts)"))
+            "--dataset",
+            default="",
+            help=str(_("dataset that was reviewed (default: the one with the most new verdicts)")),
         )
         parser.add_argument(
             "--model", default="", help=str(_("name@alias, name:version or name (default: the newest champion)"))
