@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from detection import versions
 from detection.aliases import CHAMPION
@@ -19,6 +20,7 @@ from detection.models import ModelAlias, ModelVersion, Scan
 from logs.models import Dataset, Label, Split
 from logs.models import Sequence as Row
 from workers import runs
+from workers.jobs import JobFailed
 from workers.models import Run
 
 if TYPE_CHECKING:
@@ -38,7 +40,8 @@ NEWS = f"""
         WHERE live.id = ANY(%(champions)s) AND (%(dataset)s::bigint IS NULL OR scan.dataset_id = %(dataset)s)
     ), basis AS (
         SELECT DISTINCT ON (pair.champion, pair.dataset) pair.champion, pair.dataset, split.revision,
-            (version.lineage ->> 'last_label')::bigint AS last, split.lineage -> 'types' AS types
+            (version.lineage ->> 'last_label')::bigint AS last,
+            ARRAY(SELECT jsonb_object_keys(split.lineage -> 'types')) AS types
         FROM pair
         JOIN {DATASET} dataset ON dataset.id = pair.dataset
         JOIN {VERSION} version ON version.project = pair.project AND version.name = pair.name
@@ -149,12 +152,18 @@ def basis(version: ModelVersion, dataset: Dataset) -> ModelVersion | None:
     return same.filter(lineage__has_key="last_label").order_by("-number").first()
 
 
-def start(found: News, user: AbstractBaseUser | None = None) -> Run:
-    """Queue the run that learns from these verdicts; asked for twice it is the same run."""
+def start(version: ModelVersion, dataset: Dataset | None = None, *, user: AbstractBaseUser | None = None) -> Run:
+    """Queue the run that learns from the verdicts that are new to a version; asked for twice it is the same run.
+
+    Without a dataset, from those on the one with the most. Raises JobFailed where there are none.
+    """
+    found = next(iter(news([version], dataset)), None)
+    if found is None:
+        raise JobFailed(gettext("no verdict is new to %(version)s: review its findings first") % {"version": version})
     return runs.enqueue(
         job="learn",
-        options={"dataset": found.dataset.name, "model": str(found.champion)},
-        project=found.champion.project,
+        options={"dataset": found.dataset.name, "model": str(version)},
+        project=version.project,
         user=user,
-        key=f"{found.champion.name}:{found.dataset.pk}:{found.last}",
+        key=f"{version.name}:{found.dataset.pk}:{found.last}",
     )

@@ -96,11 +96,7 @@ def _dataset(champion: ModelVersion, name: str) -> Dataset:
         return splits.whole(project=champion.project, ref=name)
     if found := learning.news([champion]):
         return found[0].dataset
-    text = gettext(
-        "no verdict is new to %(version)s: review findings of it (the console's review, or /api/v1/review-items/), and "
-        "learn then"
-    )
-    raise JobFailed(text % {"version": champion})
+    raise JobFailed(gettext("no verdict is new to %(version)s: review its findings first") % {"version": champion})
 
 
 def _take_in(champion: ModelVersion, dataset: Dataset, ctx: RunContext) -> tuple[dict[str, Split], dict[str, Any]]:

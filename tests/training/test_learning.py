@@ -182,7 +182,7 @@ def test_further_verdicts_leave_the_others_where_they_were_and_withdrawn_ones_go
 
 
 def test_without_anything_new_it_says_what_to_do(told: dict[str, Any]) -> None:
-    assert "no verdict is new to m:1: review findings" in told["too early"]
+    assert "no verdict is new to m:1: review its findings" in told["too early"]
     assert "no sequence with the label normal" in told["one label only"]
     assert "m:2 has learned from all verdicts on stream already: review more" in told["nothing new"]
 
@@ -202,7 +202,7 @@ def test_asked_for_twice_it_is_one_run(told: dict[str, Any]) -> None:
     judge(rows)
     (found,) = news.news([champion()])
     assert (found.verdicts, found.suggested, found.revision) == (2, False, 2)
-    first, second = news.start(found), news.start(found)
+    first, second = news.start(champion()), news.start(champion(), found.dataset)
     assert first == second
     assert first.options == {"dataset": "stream", "model": "m:1"}
     first.delete()
