@@ -27,7 +27,7 @@ from workers.jobs import JobFailed
 LIST = "admin:analysis_item_changelist"
 
 
-class PolicyForm(forms.ModelForm):  # type: ignore[type-arg] - generic for the type checker alone
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """How a project reviews."""
 
     class Meta:
