@@ -44,7 +44,12 @@ def many(ours):
     MuteRule.objects.bulk_create(
         [
             MuteRule(
-                project="ours", template=ours.template, service=f"s{n}", reason="x", expires_at=ours.run.created_at
+                project="ours",
+                template=ours.template,
+                service=f"s{n}",
+                reason="x",
+                expires_at=ours.run.created_at,
+                back_test=ours.mute_rule.back_test,
             )
             for n in range(30)
         ]
