@@ -104,10 +104,11 @@ def store_numbers(project: int, sequences: Iterable[Row]) -> None:
     if records:
         _save(project, records)
         transaction.on_commit(partial(_saved, known, records))
+    arrays = []
     for row in rows:
-        row.templates = [next(found) for _ in row.entries]
+        row.templates = numbers = [next(found) for _ in row.entries]
+        arrays.append(f"{{{','.join(map(str, numbers))}}}")
     with connection.cursor() as cursor:
-        arrays = [f"{{{','.join(map(str, row.templates))}}}" for row in rows]
         cursor.execute(STORE, [[row.pk for row in rows], arrays])
 
 
