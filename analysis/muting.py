@@ -121,7 +121,7 @@ def _settle(
     changed, events = defaultdict(list), []
     for row, rule in _matched(rows.order_by("pk"), rules):
         hides = row.muted_by if row.state == Item.State.MUTED else None
-        if rule == hides and (rule or row.state == Item.State.OPEN):
+        if rule == hides:
             continue
         why = details or {"why": "unlike" if row.muted_by in rules else MuteRule.Why.EXPIRED}
         told = {"rule": rule.pk} if rule else {"rule": row.muted_by_id, **why}

@@ -104,10 +104,15 @@ def store_numbers(project: int, sequences: Iterable[Row]) -> None:
     if records:
         _save(project, records)
         transaction.on_commit(partial(_saved, known, records))
+    arrays = []
     for row in rows:
-        row.templates = [next(found) for _ in row.entries]
+        row.templates = numbers = [next(found) for _ in row.entries]
+        arrays.append(f"{{{','.join(map(str, numbers))}}}")
     with connection.cursor() as cursor:
+<<<<<<< HEAD
         arrays = [f"{{{','.join(map(str, row.templates or ()))}}}" for row in rows]
+=======
+>>>>>>> 6622a8e69ac3e2b9ca95bc2cfffa69f2196d4f6c
         cursor.execute(STORE, [[row.pk for row in rows], arrays])
 
 

@@ -110,6 +110,16 @@ def test_new_reopened_and_newly_reported_items_are_muted(user: User) -> None:
     assert muting.apply([]) == []
 
 
+def test_of_an_item_that_is_open_again_only_the_new_findings_are_hidden(user: User) -> None:
+    made = rule(user, service="shop")
+    item = make_item(state="confirmed", findings=5)
+    item.state = "open"
+    add_findings(item, ["start", "it failed", "end"], 2)
+    muting.apply([item])
+    made.refresh_from_db()
+    assert (made.hidden, states(item)) == (2, ["muted"])
+
+
 def test_another_type_opens_an_item_again(user: User) -> None:
     made = rule(user, type="timeout")
     item = make_item(type="timeout")
