@@ -109,10 +109,6 @@ def store_numbers(project: int, sequences: Iterable[Row]) -> None:
         row.templates = numbers = [next(found) for _ in row.entries]
         arrays.append(f"{{{','.join(map(str, numbers))}}}")
     with connection.cursor() as cursor:
-<<<<<<< HEAD
-        arrays = [f"{{{','.join(map(str, row.templates or ()))}}}" for row in rows]
-=======
->>>>>>> 6622a8e69ac3e2b9ca95bc2cfffa69f2196d4f6c
         cursor.execute(STORE, [[row.pk for row in rows], arrays])
 
 
