@@ -120,7 +120,8 @@ def matching(rule: MuteRule, items: QuerySet[Item]) -> Iterator[int]:
     found = found.filter(type=rule.type) if rule.type else found
     (conditions,) = conditions_of([rule])
     if rule.template:
-        _fill(rule.template.project_id, Sequence.objects.filter(pk__in=found.values("sequence"), templates=None))
+        lacking = found.filter(sequence__templates=None).values_list("sequence", flat=True)
+        _fill(rule.template.project_id, list(lacking.order_by("sequence")))
         found = found.filter(sequence__templates__overlap=sorted(conditions.templates or ()))
     if not rule.expression:
         yield from found.values_list("pk", flat=True).order_by("pk").iterator()
@@ -145,9 +146,8 @@ def conditions_of(rules: Iterable[MuteRule]) -> list[Conditions]:
     ]
 
 
-def _fill(project: int, lacking: QuerySet[Sequence]) -> None:
+def _fill(project: int, sequences: list[int]) -> None:
     """Give sequences the numbers of their templates, some at a time: whoever writes templates holds a lock."""
-    numbers = list(lacking.values_list("pk", flat=True).order_by("pk"))
-    for start in range(0, len(numbers), FILL):
-        some = Sequence.objects.filter(pk__in=numbers[start : start + FILL])
+    for start in range(0, len(sequences), FILL):
+        some = Sequence.objects.filter(pk__in=sequences[start : start + FILL])
         templates.store_numbers(project, some.only("entries", "templates"))

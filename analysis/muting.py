@@ -113,37 +113,45 @@ def _settle(
     """
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT pg_advisory_xact_lock_shared({LOCK})", [project])
-    rows = Item.objects.select_for_update(no_key=True, skip_locked=free, of=("self",)).select_related(
-        "sequence", "muted_by"
-    )
+    rules = list(living(project))
+    rows = Item.objects.select_for_update(no_key=True, skip_locked=free, of=("self",)).select_related("muted_by")
     rows = rows.filter(pk__in=list(items), kind=Item.Kind.FINDINGS, state__in=[Item.State.OPEN, Item.State.MUTED])
-    changed, events = [], []
-    for row, rule in _matched(list(rows.order_by("pk")), list(living(project))):
+    if not rules:  # as in most projects
+        rows = rows.filter(state=Item.State.MUTED)
+    changed, events = defaultdict(list), []
+    for row, rule in _matched(rows.order_by("pk"), rules):
         hides = row.muted_by if row.state == Item.State.MUTED else None
         if rule == hides and (rule or row.state == Item.State.OPEN):
             continue
-        told = {"rule": rule.pk} if rule else {"rule": row.muted_by_id, **(details or {"why": "unlike"})}
+        why = details or {"why": "unlike" if row.muted_by in rules else MuteRule.Why.EXPIRED}
+        told = {"rule": rule.pk} if rule else {"rule": row.muted_by_id, **why}
         action = Event.Action.MUTED if rule else Event.Action.UNMUTED
         events.append(Event(project=project, item=row, action=action, user=user, details=told))
         row.state, row.muted_by = (Item.State.MUTED, rule) if rule else (Item.State.OPEN, None)
-        changed.append(row)
-    Item.objects.bulk_update(changed, ["state", "muted_by"])
-    follow(changed)
+        changed[row.muted_by].append(row)
+    for rule, of_rule in changed.items():
+        state = Item.State.MUTED if rule else Item.State.OPEN
+        Item.objects.filter(pk__in=[row.pk for row in of_rule]).update(state=state, muted_by=rule)
+        follow(of_rule, state)
     Event.objects.bulk_create(events)
-    alerts.resolve([row for row in changed if row.muted_by])
-    alerts.notify([row for row in changed if not row.muted_by])
-    _count("item_id", [row.pk for row in changed if row.muted_by])
-    return changed
+    muted = [row for rule, of_rule in changed.items() if rule for row in of_rule]
+    alerts.resolve(muted)
+    alerts.notify(changed.get(None, []))
+    _count("item_id", [row.pk for row in muted])
+    return [row for of_rule in changed.values() for row in of_rule]
 
 
-def _matched(items: Sequence[Item], rules: Sequence[MuteRule]) -> Iterator[tuple[Item, MuteRule | None]]:
-    """Yield each item with the oldest of the rules that matches it."""
+def _matched(items: QuerySet[Item], rules: Sequence[MuteRule]) -> Iterator[tuple[Item, MuteRule | None]]:
+    """Yield each item with the oldest of the rules that matches it; lines are read where some rule asks for them."""
     pairs = list(zip(rules, backtest.conditions_of(rules), strict=True))
+    reads = any(rule.template or rule.expression for rule in rules)
+    rows = list(items.select_related("muted_by", "sequence") if reads else items)
     for project in {rule.template.project_id for rule in rules if rule.template}:
-        templates.store_numbers(project, [item.sequence for item in items])
-    for item in items:
-        facts = Facts(item.service, item.type, item.sequence.templates or (), item.sequence.entries)
-        yield item, next((rule for rule, conditions in pairs if muting.holds(conditions, facts)), None)
+        templates.store_numbers(project, [row.sequence for row in rows])
+    for row in rows:
+        lines = (row.sequence.templates or (), row.sequence.entries) if reads else ()
+        facts = Facts(row.service, row.type, *lines)
+        yield row, next((rule for rule, conditions in pairs if muting.holds(conditions, facts)), None)
 
 
 def living(project: str) -> QuerySet[MuteRule]:

@@ -16,8 +16,7 @@ STATES = {
 }
 
 
-def follow(items: Iterable[Item]) -> None:
-    """Give the undecided findings of items the state that these have."""
-    for item in items:
-        waiting = Finding.objects.filter(item=item, state__in=[Finding.State.OPEN, Finding.State.MUTED])
-        waiting.update(state=STATES[Item.State(item.state)])
+def follow(items: Iterable[Item], state: Item.State) -> None:
+    """Give the undecided findings of items what their new state makes of them."""
+    waiting = Finding.objects.filter(item__in=[item.pk for item in items])
+    waiting.filter(state__in=[Finding.State.OPEN, Finding.State.MUTED]).update(state=STATES[state])

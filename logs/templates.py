@@ -34,6 +34,10 @@ HEADS = (re.compile(r"^[A-Z]{3,9} "), re.compile(r"^[A-Z]{3,9} [^\s:]{1,200}: ")
 """Level, and level and service, before a line whose shipper told them apart from the text."""
 MINERS = 32
 """Projects whose miners a process keeps; those not used for longest go."""
+STORE = f"""
+    UPDATE {Row._meta.db_table} AS sequence SET templates = given.numbers::bigint[]
+    FROM unnest(%s::bigint[], %s::text[]) AS given (id, numbers) WHERE sequence.id = given.id
+"""  # noqa: S608 - the name of a table
 
 
 @dataclass
@@ -102,7 +106,9 @@ def store_numbers(project: int, sequences: Iterable[Row]) -> None:
         transaction.on_commit(partial(_saved, known, records))
     for row in rows:
         row.templates = [next(found) for _ in row.entries]
-    Row.objects.bulk_update(rows, ["templates"])
+    with connection.cursor() as cursor:
+        arrays = [f"{{{','.join(map(str, row.templates or ()))}}}" for row in rows]
+        cursor.execute(STORE, [[row.pk for row in rows], arrays])
 
 
 def _unheaded(miner: Miner, lines: Sequence[str]) -> list[str]:
