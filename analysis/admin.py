@@ -20,6 +20,7 @@ from unfold.decorators import action
 from analysis import jobs, report_page, reports, review, tape
 from analysis.finding_list import ByCategory, BySeverity, Doubted
 from analysis.item_admin import ItemAdmin
+from analysis.learned import what_changed
 from analysis.models import Finding
 from analysis.muting_admin import MuteRuleAdmin
 from analysis.tape import Line
@@ -141,6 +142,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
             "sequence": row.score.sequence,
             "scan": row.score.scan,
             "doubt": doubt(row),
+            "change": what_changed(row.score.sequence, row.model),
             "colour": STATE_COLOURS[Finding.State(row.state)],
             "lines": shown,
             "timed": any(line.time for line in shown),

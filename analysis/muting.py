@@ -133,11 +133,9 @@ def _settle(
         state = Item.State.MUTED if rule else Item.State.OPEN
         Item.objects.filter(pk__in=[row.pk for row in of_rule]).update(state=state, muted_by=rule)
         follow(of_rule, state)
+        (alerts.resolve if rule else alerts.notify)(of_rule)
     Event.objects.bulk_create(events)
-    muted = [row for rule, of_rule in changed.items() if rule for row in of_rule]
-    alerts.resolve(muted)
-    alerts.notify(changed.get(None, []))
-    _count("item_id", [row.pk for row in muted])
+    _count("item_id", [row.pk for rule, of_rule in changed.items() if rule for row in of_rule])
     return [row for of_rule in changed.values() for row in of_rule]
 
 

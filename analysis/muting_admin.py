@@ -191,7 +191,9 @@ def in_words(event: Event) -> str:
     """Return what was done to a rule."""
     told = event.details
     if told["did"] == muting.MADE:
-        text = gettext("made; it would have hidden %(findings)s findings of %(items)s items, %(confirmed)s confirmed")
+        text = gettext(
+            "made; findings that it would have hidden: %(findings)s, items: %(items)s, confirmed: %(confirmed)s"
+        )
         return text % {name: told.get(name, "-") for name in ("findings", "items", "confirmed")}
     if "busiest" in told:
         text = gettext("ended by drift: %(findings)s findings on %(day)s, on the busiest day before it was %(busiest)s")

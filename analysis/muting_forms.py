@@ -34,8 +34,9 @@ class NamesForm(forms.Form):
     """What a rule names."""
 
     project = forms.ModelChoiceField(
-        Project.objects.none(), to_field_name="slug", label=_("Project"), widget=UnfoldAdminSelectWidget()
-    )
+        Project.objects.none(), to_field_name="slug", empty_label=None, label=_("Project"),
+        widget=UnfoldAdminSelectWidget(),
+    )  # fmt: skip
     service = forms.CharField(
         label=_("Service"), max_length=200, required=False,
         widget=UnfoldAdminTextInputWidget(attrs={**PLAIN, "list": "known-service"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ LANES = 6
 """Services that have a lane of their own; the others share the last one."""
 GAP, TIMES = 1.0, 4.0
 """A silence is shown where it is so many seconds long, and so many times the usual one of its sequence."""
+NAMED = re.compile(r"\b(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|CRITICAL|FATAL)\b[\]:]? +([A-Za-z][\w.-]{1,40}): ")
 MOST = 2000
 """Lines that a page of review shows: those around the most suspicious one."""
 
@@ -94,8 +96,14 @@ def tape(row: Row, blame: Sequence[float] | None) -> Tape:
 def services(texts: Sequence[str]) -> list[str]:
     """Return the service or component that each line names, "" where it names none."""
     masked = mask(list(texts))
-    known = {line: statement.read(line).component for line in set(masked)}
+    known = {line: statement.read(line).component or _said(line) for line in set(masked)}
     return [known[line] for line in masked]
+
+
+def _said(line: str) -> str:
+    """Return the plain word between a level and a colon: to a detector it may be a message, to eyes it is a name."""
+    found = NAMED.search(line)
+    return found[1] if found else ""
 
 
 def gaps(shown: Sequence[Line]) -> Iterator[str]:

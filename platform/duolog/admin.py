@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from analysis import queue_list
 from analysis.models import Finding, Item
-from detection import monitoring
+from detection import learning, monitoring
 from detection.aliases import CHAMPION
 from detection.models import ModelAlias, ModelVersion, Scan
 from duolog import access
@@ -60,6 +60,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             (_("workers alive"), _count(Worker.objects.alive()), _list("workers_worker"), ""),
         ],
         "drifting": [each for each in monitoring.newest_drift(champions_of(user)) if each.suggests_training],
+        "news": [each for each in learning.news(learning.champions(versions)) if each.suggested],
         "is_engineer": access.may_anywhere(user, Role.ENGINEER),
         "runs": runs.order_by("-created_at")[:LATEST],
         "findings": findings.order_by("-pk")[:LATEST],

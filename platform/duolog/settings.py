@@ -126,6 +126,8 @@ ENCODER = env("DUOLOG_ENCODER", "multilingual-e5-small")
 PLUGINS_OFF = env_list("DUOLOG_PLUGINS_OFF", "")
 # Protocols that a scorecard must show a version to be no worse under than trivial floors, before it becomes champion.
 REQUIRED_PROTOCOLS = env_list("DUOLOG_REQUIRED_PROTOCOLS", "random,template")
+# New verdicts from which on a retrain is suggested: with 20 labels a detector does better than without, as a rule.
+LEARN_AFTER = int(env_number("DUOLOG_LEARN_AFTER", 20, least=1))
 # --- reports ----------------------------------------------------------------------------------------------------
 # Who explains findings: an analyst's name, or a model (name@alias, name:version); unset: the project's champion of that
 # kind, else the rules.

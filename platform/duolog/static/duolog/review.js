@@ -22,7 +22,7 @@
   const done = new Set();
   /** @type {Promise<unknown>} What is being told to the server: one thing after the other, in the order of the keys. */
   let telling = Promise.resolve();
-  let shownAt = performance.now(), judged = 0, waiting = false, chord = 0, saving = 0;
+  let shownAt = performance.now(), judged = 0, untold = 0, waiting = false, chord = 0, saving = 0;
   let sheet = /** @type {HTMLElement} */ (stage.querySelector(".sheet"));
 
   // --- the server ---------------------------------------------------------------------------------------------
@@ -107,13 +107,19 @@
     if (html) ahead.push(parsed(html));
     const next = waiting && ahead.shift();
     if (next) { say(""); show(next, performance.now()); }
-    else if (waiting) { say(text.saidNone); setTimeout(() => waiting && location.assign(text.queue ?? "/"), CHORD); }
+    else if (waiting) { say(text.saidNone); leave(CHORD); }
     if (html && !ahead.length) fill();
   }
 
   /** See to it that a sheet is ready. */
   const fill = () => tell(async () => {
     if (!ahead.length) await ask(text.next ?? "", noted(sheet)).then(arrived, (error) => warn(error));
+  });
+
+  /** Go to the queue once all is told, unless a sheet is shown again meanwhile. @param {number} [pause] */
+  const leave = (pause = 0) => tell(async () => {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (waiting || !pause) location.assign(text.queue ?? "/");
   });
 
   // --- what people see ------------------------------------------------------------------------------------------
@@ -190,7 +196,8 @@
     const verdict = { ...told, type: anomalous ? told.type : "", anomalous, seconds: (since - shownAt) / 1000 };
     clearTimeout(saving);
     done.add(number(of));
-    tell(() => ask(path("judge", of), { ...verdict, skip: held() }).then((html) => {
+    untold += 1;
+    tell(() => ask(path("judge", of), { ...verdict, skip: held() }).finally(() => { untold -= 1; }).then((html) => {
       tally(1);
       say(`#${number(of)}: ${text.saidKept}`);
       arrived(html);
@@ -268,7 +275,7 @@
   /** @type {Record<string, () => void>} By the name of a button. */
   const deeds = {
     normal: () => judge(false), anomalous: () => judge(true), undo, skip, mark, types, help: () => help.showModal(),
-    queue: () => location.assign(text.queue ?? "/"), leave: () => { done.add(number(sheet)); say(""); advance(performance.now()); },
+    queue: () => leave(), leave: () => { done.add(number(sheet)); say(""); advance(performance.now()); },
   };
   /** @type {Record<string, () => void>} By key. */
   const keys = {
@@ -333,6 +340,7 @@
     if (lazy && /** @type {HTMLDetailsElement} */ (event.target).open) load(/** @type {HTMLElement} */ (lazy), "lazy");
   }, true);
 
+  window.addEventListener("beforeunload", (event) => untold && event.preventDefault());
   const renew = () => document.visibilityState === "visible" && [sheet, ...ahead].forEach(keep);
   setInterval(renew, RENEW);
   document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? keep(sheet) : renew()));

@@ -1,0 +1,136 @@
+"""Items are reviewed in a real Chromium with the keyboard alone: blind by two, settled by a third, and on a phone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reviewing import blind
+from scenes import shop
+
+from analysis.models import Item, ReviewPolicy, Verdict
+from duolog.models import Membership
+from logs.models import Label
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+QUEUE = "/admin/analysis/item/"
+SOON = 0.1
+"""Seconds within which the next item is there."""
+
+
+def number(page: Any) -> int:
+    """The number of the item that is shown."""
+    return int(page.locator(".sheet").get_attribute("data-item"))
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def begin(page: Any) -> None:
+    """Start reviewing, by keyboard."""
+    page.goto(QUEUE)
+    page.locator("#begin").press("Enter")
+    page.wait_for_url(re.compile(r"/review/\d+/"))
+
+
+def gone_on(page: Any, item: int) -> None:
+    """Wait until another item is shown, or the queue, where none is left."""
+    page.wait_for_function(
+        "item => document.querySelector('.sheet')?.dataset.item !== String(item)", arg=item, polling=10
+    )
+
+
+@pytest.fixture
+def account(page: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """A page of somebody else, in a session of their own."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    opened = []
+
+    def make(name: str, role: str = "reviewer", **more: Any) -> Any:
+        user = User.objects.create_user(name, is_staff=True)
+        Membership.objects.create(user=user, project="mine", role=role)
+        client = Client()
+        client.force_login(user)
+        context = page.context.browser.new_context(
+            base_url=live_server.url, locale="en-US", viewport={"width": 1440, "height": 900}, **more
+        )
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        tab = context.new_page()
+        tab.errors = []
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.on("response", lambda got: tab.errors.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
+        opened.append(tab)
+        return tab
+
+    yield make
+    for tab in opened:
+        assert tab.errors == []
+        tab.context.close()
+
+
+def test_two_review_thirty_items_blind_and_a_third_settles_what_they_dispute(
+    page: Any, account: Any, until: Any, tmp_path: Path
+) -> None:
+    items = [item.pk for item in shop(30)]
+    ReviewPolicy.objects.create(project="mine", reviewers=2, control_share=0)
+    ada, bob, eve = account("ada"), account("bob"), account("eve")
+    disputed = set(items[::5])
+    assert len(disputed) == 6
+
+    def review(tab: Any, against: bool) -> set[int]:
+        seen = set()
+        begin(tab)
+        for _ in range(30):
+            item = number(tab)
+            seen.add(item)
+            assert "ada" not in tab.locator(".about").inner_text()
+            if item in disputed and against:
+                press(tab, "n")
+            else:
+                press(tab, "a")
+            gone_on(tab, item)
+        tab.wait_for_url(f"**{QUEUE}*")
+        return seen
+
+    assert review(ada, against=False) == set(items)
+    assert Item.objects.filter(state="open").count() == 30
+    assert review(bob, against=True) == set(items)
+    until(lambda: Verdict.objects.count() == 60)
+    assert set(Item.objects.filter(state="disputed").values_list("pk", flat=True)) == disputed
+    eve.goto(f"{QUEUE}?state=disputed")
+    eve.get_by_role("button", name="Settle disputes").press("Enter")
+    for _ in range(6):
+        eve.wait_for_url(re.compile(r"/review/\d+/"))
+        item = number(eve)
+        sides = eve.locator(".opinion b").all_inner_texts()
+        assert sides == ["A", "B"]
+        assert "ada" not in eve.locator(".sheet").inner_text().lower()
+        press(eve, "a")
+        gone_on(eve, item)
+    until(lambda: Verdict.objects.filter(adjudication=True).count() == 6)
+    assert set(Item.objects.values_list("state", flat=True)) == {"confirmed"}
+    assert Label.objects.filter(source="review").count() == sum(Item.objects.values_list("findings_count", flat=True))
+
+
+def test_screens(page: Any, account: Any, tmp_path: Path) -> None:
+    items = shop(30)
+    Item.objects.filter(pk=items[2].pk).update(doubted=True)
+    blind(2)
+    ada = account("ada", "engineer")
+    ada.goto(QUEUE)
+    ada.screenshot(path=tmp_path / "queue.png")
+    begin(ada)
+    ada.wait_for_timeout(800)
+    ada.screenshot(path=tmp_path / "review.png")
+    press(ada, "?")
+    ada.screenshot(path=tmp_path / "help.png")
+    press(ada, "Escape", "0")
+    ada.screenshot(path=tmp_path / "types.png")
