@@ -236,5 +236,8 @@ def _note_failure(taken: Claim, rows: QuerySet[Delivery], failed: NotDelivered, 
     lost.update(state=State.FAILED, error=told, due_at=None)
     wait = timedelta(seconds=max(after, pause(max(row.attempts for row in taken.rows))))
     rows.filter(state=State.SENDING).update(state=State.WAITING, error=told, due_at=Now() + wait)
+    # The race: the channel was switched off meanwhile, and what waited in it was dropped without these.
+    if not Channel.objects.filter(pk=taken.channel.pk, enabled=True).exists():
+        rows.filter(state=State.WAITING).delete()
     # What has been told once, and is to be told again, is tried as long as it burns.
     rows.filter(state=State.SENT).update(error=told, due_at=Now() + wait)

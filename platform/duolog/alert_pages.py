@@ -6,7 +6,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -189,11 +190,12 @@ def options_of(notifier: str) -> type:
 def with_last(rows: QuerySet[Channel]) -> QuerySet[Any]:
     """Add to channels what became of the last delivery that is no longer waiting, and how many wait."""
     last = Delivery.objects.filter(channel=OuterRef("pk")).exclude(state="waiting", attempts=0).order_by("-pk")
+    waiting = Delivery.objects.filter(channel=OuterRef("pk"), state="waiting", due_at__isnull=False).order_by()
     return rows.annotate(
         last_state=Subquery(last.values("state")[:1]),
         last_error=Subquery(last.values("error")[:1]),
         last_at=Subquery(last.values("sent_at")[:1]),
-        waiting=Count("deliveries", filter=Q(deliveries__state="waiting")),
+        waiting=Coalesce(Subquery(waiting.values("channel").annotate(count=Count("pk")).values("count")), 0),
     )
 
 

@@ -19,6 +19,7 @@ from analysis.models import Channel, Delivery
 from analysis.notifiers.dingtalk import DingTalk
 from analysis.notifiers.feishu import Feishu
 from analysis.notifiers.slack import Slack
+from analysis.notifiers.webhook import Webhook
 from analysis.notifiers.wecom import WeCom
 from duolog.plugins.points import Rate
 from workers import streams
@@ -57,11 +58,11 @@ def wait(row):
 # --- the bucket -------------------------------------------------------------------------------------------------
 
 
-def test_a_burst_goes_out_message_by_message_and_the_rest_as_one_digest(channel, receiver):
+def test_a_burst_goes_out_message_by_message_and_the_rest_as_one_digest(channel, receiver, monkeypatch):
+    monkeypatch.setattr(Webhook, "rate", Rate(messages=11, burst=10))  # a token a minute: no machine is that slow
     for _ in range(30):
         alerts.notify([item()])
         streams.run(deliveries.STAGE, channel.pk)
-    # Its burst is ten.
     assert counts(receiver) == [1] * 10
     assert list(deliveries.due()) == [] and channel.deliveries.filter(state="waiting").count() == 20
     Channel.objects.filter(pk=channel.pk).update(ready_at=Now())  # as if the time for a token had passed
@@ -281,6 +282,15 @@ def test_of_two_workers_that_hear_the_same_ring_one_sends(receiver):
     streams.run(deliveries.STAGE, channel.pk)
     told = [one["labels"]["item"] for seen in receiver.seen for one in seen.json["alerts"]]
     assert len(told) == len(set(told)) == 4
+
+
+def test_a_channel_that_is_switched_off_while_it_fails_keeps_nothing(channel, receiver):
+    receiver.answers = [Says(500)]
+    alerts.notify([item()])
+    taken = deliveries.claim(channel.pk)
+    channels.change(channel, enabled=False)
+    deliveries.settle(taken, deliveries.send(taken))
+    assert states(channel) == []
 
 
 # --- tests of a channel -----------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ import socket
 from typing import Any
 
 import pytest
-from alert_receiver import alert, receiving
+from alert_receiver import Says, alert, receiving
+from certificates import make_certificate
 
 from duolog import addresses
 from duolog.addresses import AddressRefused
@@ -96,8 +97,6 @@ def test_a_name_that_changes_between_two_looks_gains_nothing(settings, names):
 
 
 def test_a_redirect_leads_nowhere(settings):
-    from alert_receiver import Says
-
     settings.PRIVATE_ADDRESSES = ["127.0.0.1"]
     with receiving() as inner, receiving(Says(307, b"", {"Location": f"{inner.url}/secret"})) as outer:
         channel = registry.create("duolog.notifiers", "webhook", {"url": outer.url, "secret": "long enough"})
@@ -117,3 +116,20 @@ def test_proxies_of_the_environment_are_not_asked(settings, monkeypatch):
             [alert()],
         )
     assert (len(receiver.seen), proxy.seen) == (1, [])
+
+
+def test_tls_is_verified_by_the_name_though_the_address_is_connected_to(settings, monkeypatch, tmp_path):
+    settings.PRIVATE_ADDRESSES = ["127.0.0.1"]
+    (tmp_path / "good").mkdir()
+    (tmp_path / "bad").mkdir()
+    good, bad = make_certificate(tmp_path / "good"), make_certificate(tmp_path / "bad", "other.example.com")
+    for certificate, trusted, arrives in ((good, good, True), (good, bad, False), (bad, bad, False)):
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted[0]))
+        with receiving(tls=certificate) as receiver:
+            channel = registry.create("duolog.notifiers", "webhook", {"url": receiver.url, "secret": "long enough"})
+            if arrives:
+                guard.call(channel, "send", [alert()])
+            else:
+                with pytest.raises(NotDelivered, match=r"(?i)certificate"):
+                    guard.call(channel, "send", [alert()])
+        assert len(receiver.seen) == arrives

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from duolog.plugins.types import Alert
@@ -74,11 +76,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving(*answers: Says) -> Iterator[Receiver]:
-    """Serve until the block ends."""
+def receiving(*answers: Says, tls: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """Serve until the block ends; with a certificate and its key over TLS, as localhost."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver = Receiver(f"http://127.0.0.1:{server.server_port}", list(answers) or [Says()])
+    address = f"http://127.0.0.1:{server.server_port}"
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        address = f"https://localhost:{server.server_port}"
+    receiver = Receiver(address, list(answers) or [Says()])
     server.receiver = receiver  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
