@@ -11,7 +11,7 @@ import pytest
 from reviewing import blind
 from scenes import shop
 
-from analysis.models import Comment, Item, Lease, ReviewPolicy, Verdict
+from analysis.models import Item, ReviewPolicy, Verdict
 from duolog.models import Membership
 from logs.models import Label
 
