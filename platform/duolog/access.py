@@ -57,7 +57,7 @@ def may_anywhere(user: Who, role: Role) -> bool:
     held: set[str] | None = getattr(user, "_roles_held", None)
     if held is None:
         held = set(Membership.objects.filter(user=user.pk).order_by().values_list("role", flat=True).distinct())
-        user._roles_held = held  # type: ignore[attr-defined, union-attr]
+        user._roles_held = held  # type: ignore[attr-defined]
     return not held.isdisjoint(_at_least(role))
 
 
