@@ -17,15 +17,20 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
-from analysis import item_admin, jobs, report_page, reports, review, review_page, tape  # noqa: F401 - item_admin
+from analysis import jobs, report_page, reports, review, review_page, tape
 from analysis.finding_list import ByCategory, BySeverity, Doubted
+from analysis.item_admin import ItemAdmin
+from analysis.learned import what_changed
 from analysis.models import Finding
+from analysis.muting_admin import MuteRuleAdmin
 from analysis.tape import Line
 from detection.models import Score
 from duolog import access
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts, short
 from logs.models import Project
+
+__all__ = ["FindingAdmin", "ItemAdmin", "MuteRuleAdmin"]
 
 STATE_COLOURS = {
     Finding.State.OPEN: "warning",
@@ -137,6 +142,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
             "sequence": row.score.sequence,
             "scan": row.score.scan,
             "doubt": doubt(row),
+            "change": what_changed(row.score.sequence, row.model),
             "colour": STATE_COLOURS[Finding.State(row.state)],
             "lines": shown,
             "timed": any(line.time for line in shown),

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from analysis import jobs, reports, reports_api, review, review_api
+from analysis import alerts_api, jobs, muting_api, reports, reports_api, review, review_api
 from analysis.models import Finding
 from analysis.reports_api import BulkWish, Verdict, Wish
 from duolog import access
@@ -163,4 +163,6 @@ def register(router: BaseRouter) -> None:
     """Add this app's endpoints."""
     router.register("findings", FindingViewSet)
     reports_api.register(router)
+    alerts_api.register(router)
     review_api.register(router)
+    muting_api.register(router)

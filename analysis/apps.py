@@ -15,4 +15,4 @@ class AnalysisConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from analysis import evaluation, jobs, stream  # noqa: F401
+        from analysis import deliveries, evaluation, jobs, muting, stream  # noqa: F401

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
+from analysis import alerts, muting
 from analysis.engine.priority import priority
 from analysis.models import AnomalyReport, Event, Finding, Item, ReviewPolicy
+from analysis.states import STATES, UNDECIDED
 from analysis.timeline import record
 from logs.engine.fingerprint import fingerprints
 
@@ -25,15 +27,6 @@ PLACE = f"""
 # The race: a transaction takes lower numbers than another one, and commits after it. Whoever asks for what is newer
 # than the last number they know would miss these. So findings are opened by one transaction at a time.
 TURN = "SELECT pg_advisory_xact_lock(hashtext('analysis_finding'))"
-STATES = {
-    Item.State.OPEN: Finding.State.OPEN,
-    Item.State.DISPUTED: Finding.State.OPEN,
-    Item.State.CONFIRMED: Finding.State.CONFIRMED,
-    Item.State.DISMISSED: Finding.State.DISMISSED,
-    Item.State.MUTED: Finding.State.MUTED,
-}
-"""What the findings of an item are."""
-
 Key = tuple[str, bytes, str]
 
 
@@ -50,14 +43,14 @@ class Fresh:
 
 @dataclass(slots=True)
 class Gathered:
-    """The items that new findings made or joined, by number: those that are open anew, and those that are muted."""
+    """The items, by number, that new findings opened; and the findings that joined one that is muted."""
 
     opened: dict[int, Item] = field(default_factory=dict)
-    muted: dict[int, Item] = field(default_factory=dict)
+    hidden: list[int] = field(default_factory=list)
 
 
-def gather() -> Gathered:
-    """Put every finding that is in no item into one, and return the items that are new, open again, or muted.
+def gather() -> None:
+    """Put every finding that is in no item into one; mute what rules say.
 
     A finding joins the item of its project, template sequence and service, and is decided as that is: what somebody
     called a false alarm stays one (a share of such is asked about again, as controls are). What was confirmed, and
@@ -67,7 +60,9 @@ def gather() -> Gathered:
     found = Gathered()
     while page := _page():
         _place(page, found)
-    return found
+    muting.apply(found.opened.values())
+    alerts.notify(found.opened.values())
+    muting.seen(found.hidden)
 
 
 def _page() -> dict[Key, list[Fresh]]:
@@ -115,7 +110,7 @@ def _place(groups: dict[Key, list[Fresh]], found: Gathered) -> None:
             },
         )
     found.opened |= {item.pk: item for item in [*made, *reopened]}
-    found.muted |= {item.pk: item for item in touched if item.state == Item.State.MUTED}
+    found.hidden += [pk for pk, item in placed if item.state == Item.State.MUTED]
 
 
 def _known(groups: Iterable[Key]) -> dict[Key, Item]:
@@ -147,7 +142,7 @@ def _reopened(items: Iterable[Item], now: datetime) -> list[Item]:
 
 def _join(item: Item, fresh: list[Fresh]) -> None:
     item.findings_count += len(fresh)
-    if item.state not in (Item.State.OPEN, Item.State.DISPUTED):
+    if item.state in (Item.State.CONFIRMED, Item.State.DISMISSED):
         return
     newest = fresh[-1]
     item.sequence_id, item.score_id = newest.sequence, newest.score
@@ -157,9 +152,9 @@ def _join(item: Item, fresh: list[Fresh]) -> None:
 
 
 def reported(reports: Iterable[AnomalyReport]) -> None:
-    """Let undecided items say what the newest reports on their findings say; called where these are stored."""
+    """Let items that nobody decided on say what the newest reports on their findings do; called as these are stored."""
     newest = {report.finding_id: report for report in reports}
-    items = Item.objects.filter(findings__in=list(newest), state__in=[Item.State.OPEN, Item.State.DISPUTED]).distinct()
+    items = Item.objects.filter(findings__in=list(newest), state__in=[*UNDECIDED, Item.State.MUTED])
     told = dict(Finding.objects.filter(pk__in=list(newest)).values_list("item", "pk"))
     # In one order, as everybody locks items.
     rows = list(Item.objects.select_for_update(no_key=True).filter(pk__in=items.values("pk")).order_by("pk"))
@@ -167,3 +162,5 @@ def reported(reports: Iterable[AnomalyReport]) -> None:
         report = newest[told[item.pk]]
         item.type, item.severity = report.type, report.severity
     Item.objects.bulk_update(rows, ["type", "severity"])
+    muting.apply(rows)
+    alerts.notify(rows)

@@ -13,9 +13,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from analysis import agreement, grouping, queue
+from analysis import agreement, alerts, grouping, queue
 from analysis.engine.schema import NORMAL
 from analysis.models import Comment, Event, Finding, Item, Lease, Verdict
+from analysis.states import STATES, UNDECIDED
 from analysis.timeline import record
 from duolog import access
 from duolog.models import Role
@@ -98,6 +99,7 @@ def undo(*, user: AbstractBaseUser, project: str) -> Item:
     Verdict.objects.filter(pk=last.pk).update(undone_at=timezone.now())
     _withdraw(held)
     _move(held, Item.State.DISPUTED if last.adjudication else Item.State.OPEN)
+    alerts.notify([held])
     record([held], Event.Action.UNDONE, user=user)
     draft = {"anomalous": last.anomalous, "type": last.type, "lines": last.lines, "note": last.note}
     Lease.objects.update_or_create(
@@ -112,12 +114,16 @@ def reopen(*, user: AbstractBaseUser, item: Item) -> Item:
     held = _held(item)
     if held.merged_into_id:
         raise Conflict(_changed(held))
-    if held.state in (Item.State.OPEN, Item.State.DISPUTED):
+    if held.state in UNDECIDED:
         return held
+    if held.state == Item.State.MUTED:
+        raise Conflict(
+            gettext("%(item)s is muted: end the mute rule “%(rule)s”") % {"item": held, "rule": held.muted_by}
+        )
     _withdraw(held)
     held.round += 1
-    held.muted_by = None
     _move(held, Item.State.OPEN)
+    alerts.notify([held])
     record([held], Event.Action.REOPENED, user=user)
     return held
 
@@ -132,7 +138,7 @@ def decide(*, user: AbstractBaseUser, finding: Finding, state: Finding.State) ->
     if state == Finding.State.MUTED:
         raise JobFailed(gettext("findings are muted by rules"))
     if state != finding.state:
-        if item.state not in (Item.State.OPEN, Item.State.DISPUTED):
+        if item.state not in UNDECIDED:
             item = reopen(user=user, item=item)
         if state != Finding.State.OPEN:
             anomalous = state == Finding.State.CONFIRMED
@@ -143,7 +149,7 @@ def decide(*, user: AbstractBaseUser, finding: Finding, state: Finding.State) ->
 
 def unchanged(item: Item, seen: int | None) -> None:
     """Raise Conflict where an item is decided, merged, or not in the round that somebody saw (None: any)."""
-    undecided = item.state in (Item.State.OPEN, Item.State.DISPUTED) and not item.merged_into_id
+    undecided = item.state in UNDECIDED and not item.merged_into_id
     if not undecided or seen not in (None, item.round):
         raise Conflict(_changed(item))
 
@@ -219,7 +225,7 @@ def merge(*, user: AbstractBaseUser, items: Iterable[Item], into: Item) -> Item:
     for each in every.values():
         if each.project != target.project or each.kind != Item.Kind.FINDINGS or each.merged_into_id:
             raise JobFailed(gettext("%(item)s cannot be merged into %(into)s") % {"item": each, "into": target})
-        if each.state not in (Item.State.OPEN, Item.State.DISPUTED):
+        if each.state not in UNDECIDED:
             raise Conflict(_changed(each))
     Finding.objects.filter(item__in=numbers).update(item=target)
     Item.objects.filter(Q(pk__in=numbers) | Q(merged_into__in=numbers)).update(merged_into=target)
@@ -228,6 +234,7 @@ def merge(*, user: AbstractBaseUser, items: Iterable[Item], into: Item) -> Item:
     target.first_seen_at = min(each.first_seen_at for each in every.values())
     target.last_seen_at = max(each.last_seen_at for each in every.values())
     target.save(update_fields=["findings_count", "first_seen_at", "last_seen_at"])
+    alerts.resolve(sources)
     record(sources, Event.Action.MERGED, user=user, into=target.pk)
     record([target], Event.Action.MERGED, user=user, merged=sorted(numbers))
     return target
@@ -279,6 +286,7 @@ def _settle(item: Item, verdicts: list[Verdict]) -> None:
     final = verdicts[-1]
     item.statement, item.settled_at, item.type = uuid4(), timezone.now(), final.type
     _move(item, Item.State.CONFIRMED if final.anomalous else Item.State.DISMISSED)
+    alerts.resolve([item])
     with connection.cursor() as cursor:
         told: dict[str, Any] = {
             "value": int(final.anomalous), "type": final.type, "user": final.user_id,
@@ -298,10 +306,10 @@ def _withdraw(item: Item) -> None:
 def _move(item: Item, state: Item.State) -> None:
     """Store an item in another state, and its findings with it."""
     item.state = state
-    item.save(update_fields=["state", "round", "type", "statement", "settled_at", "muted_by"])
+    item.save(update_fields=["state", "round", "type", "statement", "settled_at"])
     try:
         with transaction.atomic():
-            Finding.objects.filter(item=item).exclude(state=grouping.STATES[state]).update(state=grouping.STATES[state])
+            Finding.objects.filter(item=item).exclude(state=STATES[state]).update(state=STATES[state])
     except IntegrityError as error:
         raise Conflict(
             gettext("a newer scan found a sequence of %(item)s again: judge that") % {"item": item}

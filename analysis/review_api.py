@@ -74,8 +74,9 @@ class ItemViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProjectViewS
         """Get the next item to judge, and hold it for some minutes; 204 where there is none."""
         wish = _valid(Claim, request)
         self.require(Role.REVIEWER, wish["project"])
-        order = wish.pop("order")
-        found = queue.claim(user=access.person(request), items=Item.objects.filter(**wish), order=order)
+        order, settle = wish.pop("order"), wish.pop("settle")
+        items = Item.objects.filter(**wish)
+        found = queue.claim(user=access.person(request), items=items, order=order, settle=settle)
         return self._answer(found) if found else Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses=WholeItemSerializer)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -91,7 +91,7 @@ def fragment(user: User, item: Any, language: str = "") -> dict[str, Any]:
         "events": _events(item, user),
         "is_engineer": access.may(user, Role.ENGINEER, item.project),
         "is_reviewer": is_reviewer,
-        "mute": mute_page(item),
+        "mute": f"{reverse('admin:analysis_muterule_new')}?item={item.pk}",
     }
 
 
@@ -148,14 +148,6 @@ def names(item: Item) -> dict[int, str]:
 def types_of(item: Item) -> list[str]:
     """Return all types to choose from: those that Duolog knows, and those that were used here of late."""
     return list(dict.fromkeys([*_usual(item), *taxonomy.types()]))
-
-
-def mute_page(item: Item) -> str:
-    """Return the address of the form that mutes what is like an item; "" where there is none."""
-    try:
-        return f"{reverse('mute-rules')}?item={item.pk}"
-    except NoReverseMatch:
-        return ""
 
 
 def _called(author: AbstractBaseUser, user: AbstractBaseUser, called: dict[int, str]) -> str:

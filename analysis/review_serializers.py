@@ -125,7 +125,9 @@ class Where(serializers.Serializer[Any]):
 
 
 class Claim(Where):
-    """Which items one would review, and in which order."""
+    """Which items one would review, and in which order; with `settle`, those that others dispute."""
+
+    settle = serializers.BooleanField(default=False)
 
     order = serializers.ChoiceField(choices=list(queue.ORDERS), default="teaching")
     service = serializers.CharField(required=False, allow_blank=True)

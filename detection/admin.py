@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from detection import aliases, charts, promotion, shadow
+from detection import aliases, charts, learning, promotion, shadow
 from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard
 from detection.monitoring import newest_drift
 from duolog import access
@@ -21,6 +21,7 @@ from duolog import charts as drawing
 from duolog.charts import SERIES
 from duolog.models import Role
 from duolog.pages import ProjectAdmin, column, facts
+from logs.models import Dataset
 from workers.admin import curves
 
 GOALS = {"accuracy": 0.90, "precision": 0.85, "recall": 0.80, "f1": 0.82}
@@ -55,12 +56,13 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
     list_display = ["name_number", "kind", "project", "names", "detector", "best_f1", "encoder", "created_at"]
     list_filter = ["kind", "name", "detector", "project"]
     search_fields = ["name", "detector"]
-    deeds = {"promote": Role.ENGINEER, "rollback": Role.ENGINEER}
+    deeds = dict.fromkeys(["promote", "rollback", "learn"], Role.ENGINEER)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        """Fetch the aliases, too, and not what only the page shows."""
-        rows = super().get_queryset(request).prefetch_related("aliases")
-        return rows.defer("plots", "learning", "reference")
+        """Fetch the aliases, too, and not what no list shows."""
+        rows = super().get_queryset(request).prefetch_related("aliases").defer("reference")
+        listed = request.resolver_match and request.resolver_match.url_name == "detection_modelversion_changelist"
+        return rows.defer("plots", "learning") if listed else rows
 
     @column(_("model version"), ordering="name")
     def name_number(self, version: ModelVersion) -> str:
@@ -102,6 +104,8 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
             "record": shadow.record(row),
             "scans": row.scans.select_related("dataset")[:20],
             "drift": newest_drift([row]),
+            "beside": charts.beside(row),
+            "news": learning.news([row]) if aliases.CHAMPION in shared["aliases"] else [],
         }
 
     def do_promote(self, request: HttpRequest, version: ModelVersion) -> tuple[str, None]:
@@ -119,6 +123,14 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
         values = {"alias": alias, "number": alias.version.number}
         return gettext("%(alias)s is version %(number)d now.") % values, self.address(alias.version)
 
+    def do_learn(self, request: HttpRequest, version: ModelVersion) -> tuple[str, str]:
+        """Learn from the new verdicts on a dataset, and go to the run that does."""
+        pk = request.POST.get("dataset", "")
+        number = int(pk) if pk.isdecimal() and len(pk) < 19 else 0
+        dataset = Dataset.objects.filter(project__slug=version.project, pk=number).first()
+        run = learning.start(version, dataset, user=access.person(request))
+        return gettext("%(run)s is queued.") % {"run": run}, reverse("admin:workers_run_change", args=[run.pk])
+
     # --- side by side -------------------------------------------------------------------------------------------
 
     @admin.action(description=_("Compare side by side"))
@@ -135,7 +147,7 @@ class ModelVersionAdmin(ProjectAdmin[ModelVersion]):
     def comparison(self, request: HttpRequest) -> HttpResponse:
         """Show versions (`?id=3&id=5`) side by side: figures, curves, and the options in which they differ."""
         wanted = [pk for pk in request.GET.getlist("id") if pk.isdecimal() and len(pk) < 19][:SERIES]
-        chosen = self.get_queryset(request).filter(pk__in=wanted).defer(None).order_by("name", "number")
+        chosen = self.get_queryset(request).filter(pk__in=wanted).order_by("name", "number")
         context = {
             **self.admin_site.each_context(request),
             **charts.comparison(list(chosen)),

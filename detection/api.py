@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import extend_schema
-from rest_framework import mixins, serializers
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter
 
-from detection import aliases, charts, shadow
+from detection import aliases, charts, learning, shadow
 from detection.models import AliasChange, ModelVersion, Scan, Score, Scorecard, ThresholdChange
 from detection.monitoring import newest_drift
 from duolog import access
 from duolog.api import NestedViewSet, ProjectViewSet
 from duolog.models import Role
+from logs import datasets
+from workers.api import RunSerializer
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):
@@ -124,12 +127,37 @@ class PlotsSerializer(serializers.Serializer[Any]):
     thresholds = ThresholdChangeSerializer(many=True)
 
 
+class NewsSerializer(serializers.Serializer[Any]):
+    """Verdicts on a dataset that are new to a version, and whether it is time to learn from them."""
+
+    dataset = serializers.CharField(source="dataset.name")
+    verdicts = serializers.IntegerField()
+    sequences = serializers.IntegerField()
+    kinds = serializers.SerializerMethodField()
+    suggested = serializers.BooleanField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_kinds(self, found: learning.News) -> list[dict[str, Any]]:
+        """Anomalous or not, of which type, and how many verdicts on how many sequences say so."""
+        return [asdict(kind) for kind in found.kinds]
+
+
+class LearnFrom(serializers.Serializer[Any]):
+    """The dataset whose new verdicts are to be learned from; without one, that with the most."""
+
+    dataset = serializers.CharField(default="", allow_blank=True)
+
+
 class MonitoringSerializer(serializers.Serializer[Any]):
-    """`drift` as the newest scan saw it (null: none was compared), and the version's `shadow` record."""
+    """`drift` as the newest scan saw it (null: none was compared), and the version's `shadow` record.
+
+    `news` are verdicts that neither the version nor a newer one of its name has learned from.
+    """
 
     drift: Any = serializers.DictField(allow_null=True)
     scan = serializers.IntegerField(allow_null=True)
     train_again = serializers.BooleanField()
+    news = NewsSerializer(many=True)
     shadow: Any = serializers.DictField()
 
 
@@ -228,6 +256,19 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
         )
         return Response(ModelVersionSerializer(row.version).data)
 
+    @extend_schema(request=LearnFrom, responses={202: RunSerializer})
+    @action(detail=True, methods=["post"])
+    def learn(self, request: Request, pk: int) -> Response:
+        """Have a new version learn from new verdicts and run as the shadow; asked for twice it is the same run."""
+        version: ModelVersion = self.get_object()
+        self.require(Role.ENGINEER, version.project)
+        wanted = LearnFrom(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        name = wanted.validated_data["dataset"]
+        dataset = datasets.resolve(project=version.project, ref=name)[0] if name else None
+        run = learning.start(version, dataset, user=access.person(request))
+        return Response(RunSerializer(run).data, status.HTTP_202_ACCEPTED)
+
     @extend_schema(responses=PlotsSerializer)
     @action(detail=True)
     def plots(self, request: Request, pk: int) -> Response:
@@ -257,6 +298,7 @@ class ModelVersionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Proj
             "drift": seen.scan.drift if seen else None,
             "scan": seen.scan.pk if seen else None,
             "train_again": bool(seen and seen.suggests_training),
+            "news": learning.news([version]),
             "shadow": shadow.record(version),
         }
         return Response(MonitoringSerializer(found).data)

@@ -31,6 +31,10 @@ OF_AN_ANALYST = (
 """Figures of an analyst on a part, in the order of its table."""
 
 
+BESIDE = ("f1", "precision", "recall", "pr_auc")
+"""Figures of a candidate beside those of the champion."""
+
+
 def evaluations(version: ModelVersion) -> list[dict[str, Any]]:
     """Return the charts of each part that a version was measured on."""
     return [evaluation(version, part, plots) for part, plots in version.plots.items()]
@@ -111,6 +115,34 @@ def learning(version: ModelVersion) -> list[dict[str, Any]]:
         ]
         found.append({"dataset": dataset, "curves": drawn, **told})
     return found
+
+
+def beside(version: ModelVersion) -> dict[str, Any] | None:
+    """Return what a candidate's page shows of the version it was measured beside; None for one that was not."""
+    parts = []
+    for part, figures in version.metrics.items():
+        if "champion" not in figures:
+            continue
+        live = figures["champion"]
+        rows = [{"name": FIGURES[name], "value": figures[name], "before": live[name]} for name in BESIDE]
+        learned = version.lineage.get("types", {})
+        kinds = [
+            {
+                "name": labels.named(kind) if kind not in UNTYPED else UNTYPED[kind],
+                "normal": kind == "normal",
+                "learned": learned.get(kind, 0),
+                "before": live["types"][kind]["flagged"],
+                "better": (found["flagged"] - live["types"][kind]["flagged"]) * (-1 if kind == "normal" else 1) > 0,
+                "worse": (found["flagged"] - live["types"][kind]["flagged"]) * (-1 if kind == "normal" else 1) < 0,
+                **found,
+            }
+            for kind, found in figures["types"].items()
+        ]
+        parts.append({"name": part, "sequences": figures["sequences"], "figures": rows, "kinds": kinds, **live})
+    if not parts:
+        return None
+    told = {"champion": parts[0]["version"], "id": parts[0]["id"], "verdicts": version.lineage.get("verdicts", 0)}
+    return {"parts": parts, **told}
 
 
 def pr_curves(series: Sequence[tuple[str, dict[str, Any]]]) -> charts.Lines:

@@ -23,6 +23,9 @@ BATCH = 1024
 """Sequences scored at once: enough to fill the processor, few enough for progress and bounded memory."""
 
 
+REVIEWED = "reviewed"
+"""What a scan is of, in place of a part, that keeps what a new version says of sequences that people reviewed."""
+
 Explain = Literal["counterfactual", "fast"]
 """Where blame comes from: each line dropped and all scored again, or, of the small model, gradients."""
 

@@ -16,7 +16,6 @@ from django.utils.translation import gettext
 
 from duolog.models import ApiToken
 from duolog.plugins.options import OptionsError, as_json, build
-from duolog.plugins.types import Reason
 from logs import datasets, reasons, receive, redaction, storage, templates
 from logs.engine.chunks import Lines
 from logs.engine.sequencing import Rule
@@ -85,9 +84,7 @@ def checked(rule: Mapping[str, Any]) -> dict[str, Any]:
     try:
         whole = as_json(build(Rule, rule))
     except OptionsError as error:
-        cause = error.__cause__ and error.__cause__.__cause__
-        reason = cause.args[0] if cause and cause.args else ""
-        raise OptionsError(reasons.shown(reason) if isinstance(reason, Reason) else str(error)) from error
+        raise OptionsError(reasons.of_options(error)) from error
     return {name: whole[name] for name in rule}
 
 

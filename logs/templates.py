@@ -9,6 +9,7 @@ than what it knows. New templates are rare; lines whose templates are all known 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -23,13 +24,20 @@ from django.db import connection, transaction
 
 from logs.engine import forms
 from logs.engine.templates import Miner
+from logs.models import Sequence as Row
 from logs.models import Template
 
 REFRESH, FLUSH = 5.0, 5.0
 """Seconds after which what other processes changed is read, and after which counts are written."""
 OVERLAP = timedelta(seconds=10)  # a clock may have been set back
+HEADS = (re.compile(r"^[A-Z]{3,9} "), re.compile(r"^[A-Z]{3,9} [^\s:]{1,200}: "))
+"""Level, and level and service, before a line whose shipper told them apart from the text."""
 MINERS = 32
 """Projects whose miners a process keeps; those not used for longest go."""
+STORE = f"""
+    UPDATE {Row._meta.db_table} AS sequence SET templates = given.numbers::bigint[]
+    FROM unnest(%s::bigint[], %s::text[]) AS given (id, numbers) WHERE sequence.id = given.id
+"""  # noqa: S608 - the name of a table
 
 
 @dataclass
@@ -73,6 +81,55 @@ def resolve(project: int, numbers: Iterable[int]) -> dict[int, Template]:
     """Return, by number, the templates that lines with these numbers are of now; unknown numbers are left out."""
     rows = Template.objects.filter(project=project, number__in=set(numbers)).select_related("merged_into")
     return {row.number: row.merged_into or row for row in rows}
+
+
+@transaction.atomic
+def store_numbers(project: int, sequences: Iterable[Row]) -> None:
+    """Store the numbers of their lines' templates with sequences that lack them.
+
+    Its lines need not have come as a stream: what no template is known for is mined, though not counted as received.
+    A line with level and service before it (`logs.sequencer.headed`) is of the template of what was received.
+    """
+    rows = [row for row in sequences if row.templates is None]
+    if not rows:
+        return
+    # The race: two transactions give numbers to the same sequences and to new templates, each in its own order. Who
+    # has this lock waits for nobody.
+    lock(project)
+    known, lines = _of(project), [line for row in rows for line in row.entries]
+    with known.lock:
+        _refresh(project, known)
+        found = iter(known.miner.assign(*forms.masks(_unheaded(known.miner, lines))))
+        records = known.miner.export(known.miner.changed)
+    if records:
+        _save(project, records)
+        transaction.on_commit(partial(_saved, known, records))
+    for row in rows:
+        row.templates = [next(found) for _ in row.entries]
+    with connection.cursor() as cursor:
+        arrays = [f"{{{','.join(map(str, row.templates or ()))}}}" for row in rows]
+        cursor.execute(STORE, [[row.pk for row in rows], arrays])
+
+
+def _unheaded(miner: Miner, lines: Sequence[str]) -> list[str]:
+    """Return lines without level and service where only what follows these has a template."""
+    heads: dict[str, re.Pattern[str] | None] = {}
+    lines, masked = forms.masks(lines)
+    for line, text in zip(lines, masked, strict=True):
+        if text not in heads:
+            heads[text] = _head(miner, line, text)
+    cut = ((line, heads[text]) for line, text in zip(lines, masked, strict=True))
+    return [head.sub("", line) if head else line for line, head in cut]
+
+
+def _head(miner: Miner, line: str, masked: str) -> re.Pattern[str] | None:
+    if not HEADS[0].match(line) or miner.find(forms.refine(line, masked)) is not None:
+        return None
+    for head in HEADS:
+        lines, (text,) = forms.masks([head.sub("", line)])
+        if miner.find(forms.refine(lines[0], text)) is not None:
+            return head
+    return None
 
 
 def flush(project: int) -> None:

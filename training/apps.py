@@ -15,4 +15,4 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the modules that register something."""
-        from training import finetuning, jobs  # noqa: F401
+        from training import finetuning, jobs, learning  # noqa: F401

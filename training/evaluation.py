@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from duolog.plugins.types import Context, LogSequence
 from training.engine import leakage
 from workers import store
 from workers.jobs import JobFailed
+from workers.models import Artifact
 
 if TYPE_CHECKING:
     from detection.engine.floors import Floors
@@ -35,11 +37,12 @@ def measure(
 ) -> dict[str, Any]:
     """Return the figures of `detection.engine.metrics.evaluate` on the sequences that have a label.
 
-    Also "ece" (expected calibration error), "plots" (see `detection.engine.curves`) and "routing", which experts of the
-    small model did the work (`detection.engine.routing`). With what the detector `learned`, "leakage" is there, too:
-    the share of these sequences whose template sequence it was trained on. With `floors`, the best of them on these
-    very sequences is: its name ("floor"), its F1 and PR-AUC, and by how much the detector's F1 exceeds it
-    ("over_floor"). Memory is bounded. Raises JobFailed where no sequence has a label.
+    Also "ece" (expected calibration error), "plots" (see `detection.engine.curves`), "types", how many `sequences` of
+    each type there are and how many of them are `flagged`, and "routing", which experts of the small model did the work
+    (`detection.engine.routing`). With what the detector `learned`, "leakage" is there, too: the share of these
+    sequences whose template sequence it was trained on. With `floors`, the best of them on these very sequences is: its
+    name ("floor"), its F1 and PR-AUC, and by how much the detector's F1 exceeds it ("over_floor"). Memory is bounded.
+    Raises JobFailed where no sequence has a label.
     """
     from detection.engine import curves, metrics, routing  # read scikit-learn, which a web process need not load
     from detection.engine import floors as trivial
@@ -51,9 +54,9 @@ def measure(
         for scored in scan.score(loaded, batch, ctx, explain=False):
             labels.append(scored.sequence.label or 0)
             scores.append(scored.score)
+            types.append(scored.sequence.type or UNTYPED[scored.sequence.label or 0])
         if isinstance(loaded.detector, Moe):
             fired.append(loaded.detector.route(batch, loaded.vectors, ctx))  # 32 bytes a sequence
-            types += [sequence.type or UNTYPED[sequence.label or 0] for sequence in batch]
         if learned is not None:
             judged.append(templates(batch))  # 16 bytes a sequence
         if floors is not None:
@@ -61,6 +64,10 @@ def measure(
     if not labels:
         raise JobFailed(gettext("no sequence has a label to compare with"))
     figures: dict[str, Any] = metrics.evaluate(labels, scores, loaded.threshold)
+    flagged = Counter(kind for kind, score in zip(types, scores, strict=True) if score >= loaded.threshold)
+    figures["types"] = {
+        kind: {"sequences": count, "flagged": flagged[kind]} for kind, count in Counter(types).most_common()
+    }
     if fired:
         figures["routing"] = routing.summary(np.concatenate(fired), types)
         if idle := figures["routing"]["collapsed"]:
@@ -84,8 +91,8 @@ def templates(sequences: Iterable[LogSequence]) -> leakage.Fingerprints:
     return leakage.of(sequence.entries for sequence in sequences)
 
 
-def kept(version: ModelVersion) -> tuple[leakage.Fingerprints | None, Floors | None]:
-    """Return the template sequences that a version was trained on, and the floors; None where it has none."""
+def kept(version: ModelVersion | Artifact) -> tuple[leakage.Fingerprints | None, Floors | None]:
+    """Return the template sequences that a version, or what is to be one, learned from, and the floors, or None."""
     from detection.engine.floors import Floors
 
     folder = store.verify(version.path, version.sha256)

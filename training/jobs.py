@@ -9,13 +9,13 @@ from typing import Any, Literal, cast, get_args
 
 from django.utils.translation import gettext
 
-from detection import aliases, promotion, thresholds, versions
+from detection import aliases, promotion, scan, thresholds, versions
 from detection.aliases import CHAMPION
 from detection.models import ModelAlias, Scan, Scorecard
 from duolog.plugins import guard, registry
 from duolog.plugins.points import Generator
 from logs import datasets, ingest
-from logs.models import Dataset, Label
+from logs.models import Label
 from training import (
     calibration,
     evaluation,
@@ -100,7 +100,7 @@ class Split(Job[SplitOptions]):
 
     def run(self, options: SplitOptions, ctx: RunContext) -> Finish:
         """Choose the members; they are stored as a new revision."""
-        dataset = _whole(ctx.run.project, options.dataset)
+        dataset = splits.whole(project=ctx.run.project, ref=options.dataset)
         sizes = {"train": options.train, "validation": options.validation, "test": options.test}
         parts = splits.divide(dataset, sizes, options.seed, strategy=options.strategy, ctx=ctx)
         return lambda: splits.store(parts, run=ctx.run)
@@ -188,7 +188,8 @@ class Refresh(Job[RefreshOptions]):
         detector = versions.create(old.detector, old.options)
         if part or detector.needs_labels:
             raise JobFailed(gettext("only a detector without labels follows a dataset; `duolog train` is for others"))
-        newest = Scan.objects.filter(version=old, dataset=dataset, shadow_of=None).order_by("-pk").first()
+        scans = Scan.objects.filter(version=old, dataset=dataset, shadow_of=None).exclude(part=scan.REVIEWED)
+        newest = scans.order_by("-pk").first()
         if newest is None:
             told = {"version": old, "dataset": dataset.name}
             text = gettext("%(version)s has not scanned %(dataset)s yet: scan it first")
@@ -272,7 +273,7 @@ class MeasureGap(Job[GapOptions]):
 
     def run(self, options: GapOptions, ctx: RunContext) -> Finish:
         """Compare samples of both."""
-        synthetic, real = (_whole(ctx.run.project, ref) for ref in (options.dataset, options.real))
+        synthetic, real = (splits.whole(project=ctx.run.project, ref=ref) for ref in (options.dataset, options.real))
         values = gaps.measure(synthetic, real, ctx)
 
         def finish() -> Mapping[str, Any]:
@@ -307,7 +308,7 @@ class MakeScorecard(Job[ScorecardOptions]):
         """Try and sum up; what a dataset cannot give is skipped with its reason."""
         project = ctx.run.project
         version = versions.resolve(project=project, ref=options.model)
-        dataset = _whole(project, options.dataset)
+        dataset = splits.whole(project=project, ref=options.dataset)
         card = scorecards.measure(version, dataset, dict.fromkeys(options.protocols), options.seeds, ctx)
         told = {"seeds": options.seeds, "protocols": card.protocols, "instability": card.instability}
 
@@ -339,7 +340,7 @@ class DrawLearningCurve(Job[LearningCurveOptions]):
         """Try and sum up."""
         project = ctx.run.project
         version = versions.resolve(project=project, ref=options.model)
-        dataset = _whole(project, options.dataset)
+        dataset = splits.whole(project=project, ref=options.dataset)
         found = learning_curves.measure(version, dataset, options.draws, ctx)
 
         def finish() -> Mapping[str, Any]:
@@ -347,11 +348,3 @@ class DrawLearningCurve(Job[LearningCurveOptions]):
             return {"model": str(version), "dataset": dataset.name, **found}
 
         return finish
-
-
-def _whole(project: str, ref: str) -> Dataset:
-    """Return the dataset that `ref` names; raise JobFailed if it names a part."""
-    dataset, part = datasets.resolve(project=project, ref=ref)
-    if part:
-        raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
-    return dataset

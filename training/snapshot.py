@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -49,28 +50,49 @@ def take(*, project: str, ref: str, labels: bool, before: datetime) -> Snapshot:
     if labels and not {"train", "validation"} <= parts.keys():
         message = gettext("dataset %(dataset)s has no split yet; `duolog split --dataset %(dataset)s` makes one")
         raise JobFailed(message % {"dataset": dataset.name})
+    if labels:
+        return of(dataset, parts, before)
     wanted = [part] if part else ["train", "validation"] if parts else []
     read = {name: _read(dataset, parts[name]) for name in wanted}
     whole = [] if read else list(datasets.read(dataset))
     train = read.get(part or "train", whole)
     if not train:
         raise JobFailed(gettext("there is nothing in %(ref)s to learn from") % {"ref": ref})
-    unlabelled = _unlabelled(dataset, parts["train"], before) if labels else []
     hashes = {name: parts[name].sha256 for name in read} or {"": digest(map(content, whole))}
+    return Snapshot(
+        train=train,
+        unlabelled=[],
+        validation=[] if part else read.get("validation", []),
+        lineage=_lineage(dataset, parts[wanted[0]] if wanted else None, hashes),
+    )
+
+
+def of(dataset: Dataset, parts: Mapping[str, Split], before: datetime) -> Snapshot:
+    """Return what a detector that takes labels learns from these parts, which need not be stored yet.
+
+    Raises JobFailed where their sequences or labels are not those of the division any more.
+    """
+    read = {name: _read(dataset, parts[name]) for name in ("train", "validation") if name in parts}
+    unlabelled = _unlabelled(dataset, parts["train"], before)
+    hashes = {name: parts[name].sha256 for name in read}
     if unlabelled:
         hashes["unlabelled"] = digest(map(content, unlabelled))
     return Snapshot(
-        train=train,
+        train=read["train"],
         unlabelled=unlabelled,
-        validation=[] if part else read.get("validation", []),
-        lineage={
-            "dataset": dataset.name,
-            "revision": parts[wanted[0]].revision if wanted else None,
-            "strategy": parts[wanted[0]].strategy if wanted else None,
-            "parts": hashes,
-        },
-        newer_labels=stated.newer(parts["train"]) if labels else 0,
+        validation=read.get("validation", []),
+        lineage={**_lineage(dataset, parts["train"], hashes), "last_label": parts["train"].last_label},
+        newer_labels=stated.newer(parts["train"]),
     )
+
+
+def _lineage(dataset: Dataset, split: Split | None, hashes: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "dataset": dataset.name,
+        "revision": split.revision if split else None,
+        "strategy": split.strategy if split else None,
+        "parts": dict(hashes),
+    }
 
 
 def _unlabelled(dataset: Dataset, split: Split, before: datetime) -> list[LogSequence]:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Count, Max
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from duolog.plugins.types import Context
 from logs import datasets
 from logs.engine.fingerprint import BYTES, fingerprints
 from logs.models import Dataset, Label, Sequence, Split
-from training.engine import leakage, protocol, split
+from training.engine import extension, leakage, protocol, split
 from workers.jobs import JobFailed
 from workers.models import Run
 
@@ -75,6 +76,49 @@ def divide(dataset: Dataset, sizes: Mapping[str, int], seed: int, *, strategy: s
         chosen = split.split(rows.members, asked, seed, strategy)
     except split.SplitError as error:
         raise JobFailed(explain(dataset, error)) from error
+    return _parts(dataset, rows, chosen, seed, strategy, {"labels": labels}, asked)
+
+
+def extend(dataset: Dataset, old: Mapping[str, Split], *, before: datetime, ctx: Context) -> list[Split]:
+    """Return the unsaved parts of a division that takes in what was labelled since the division `old`.
+
+    Members stay in the part where they were as long as they have a label, so that the test part asks for the same, and
+    more; the others are dealt out by `training.engine.extension`. No label counts that was stated later than `before`.
+    Without an `old` division all are new, and no two parts say the same. Raises JobFailed as `divide` does.
+    """
+    train = old.get("train")
+    old = old if train else {}
+    known = (train.last_label or 0) if train else 0
+    labels = _labels(dataset, before)
+    rows = _read(dataset, labels["last"], ctx)
+    places = {pk: part.name for part in old.values() for pk in part.sequence_ids}
+    # What an earlier division left out stays out unless somebody has said something about it since.
+    stated = Label.objects.filter(sequence__dataset=dataset, pk__gt=known, pk__lte=labels["last"])
+    fresh = set(stated.values_list("sequence", flat=True)) if old else set(rows.pks)
+    kept = [position for position, pk in enumerate(rows.pks) if pk in places or pk in fresh]
+    shares = {name: len(part.sequence_ids) for name, part in old.items()} or dict(extension.SHARES)
+    shares.setdefault("test", -(-shares["train"] // 8))
+    seed, strategy = (train.seed, train.strategy) if train else (0, "template")
+    members = [rows.members[position] for position in kept]
+    placed = [places.get(rows.pks[position], "") for position in kept]
+    try:
+        chosen = extension.extend(members, placed, shares, seed, strategy)
+    except split.SplitError as error:
+        raise JobFailed(explain(dataset, error)) from error
+    found = {name: [kept[position] for position in positions] for name, positions in chosen.items()}
+    lineage = {"labels": labels} | ({"extends": train.revision} if train else {})
+    return _parts(dataset, rows, found, seed, strategy, lineage, {name: len(found[name]) for name in found})
+
+
+def _parts(
+    dataset: Dataset,
+    rows: _Members,
+    chosen: Mapping[str, list[int]],
+    seed: int,
+    strategy: str,
+    lineage: Mapping[str, Any],
+    asked: Mapping[str, int],
+) -> list[Split]:
     runs = _runs(dataset)
     learned = _templates(rows, chosen["train"])
     return [
@@ -89,7 +133,8 @@ def divide(dataset: Dataset, sizes: Mapping[str, int], seed: int, *, strategy: s
                 "asked": asked[name],
                 "files": _named(Counter(rows.origins[position] for position in positions)),
                 "runs": runs,
-                "labels": labels,
+                "types": _named(Counter(rows.members[position].type for position in positions)),
+                **lineage,
             },
             leakage=None if name == "train" else leakage.share(_templates(rows, positions), learned),
         )
@@ -120,11 +165,20 @@ def store(parts: list[Split], *, run: Run) -> dict[str, Any]:
     }
 
 
-def parts(dataset: Dataset, *, before: datetime | None = None) -> dict[str, Split]:
-    """Return the parts of the newest division (made `before` that time) by name; empty if there is none."""
+def parts(dataset: Dataset, *, before: datetime | None = None, revision: int | None = None) -> dict[str, Split]:
+    """Return the parts of a division (the newest, made `before` that time) by name; empty if there is none."""
     splits = dataset.splits.filter(created_at__lte=before) if before else dataset.splits.all()
-    newest = splits.aggregate(last=Max("revision"))["last"]
-    return {split.name: split for split in splits.filter(revision=newest)}
+    if revision is None:
+        revision = splits.aggregate(last=Max("revision"))["last"]
+    return {split.name: split for split in splits.filter(revision=revision)}
+
+
+def whole(*, project: str, ref: str) -> Dataset:
+    """Return the dataset that `ref` names; raise JobFailed if it names a part."""
+    dataset, part = datasets.resolve(project=project, ref=ref)
+    if part:
+        raise JobFailed(gettext("%(ref)s is a part already; name the dataset") % {"ref": ref})
+    return dataset
 
 
 def _read(dataset: Dataset, last_label: int, ctx: Context) -> _Members:
@@ -158,9 +212,10 @@ def _templates(rows: _Members, positions: list[int]) -> leakage.Fingerprints:
     return np.array([rows.members[position].template for position in positions], f"S{BYTES}")
 
 
-def _labels(dataset: Dataset) -> dict[str, Any]:
-    """Return how many labels each source stated, and the newest label's key: a division knows no later one."""
+def _labels(dataset: Dataset, before: datetime | None = None) -> dict[str, Any]:
+    """Return how many labels each source stated (`before` then), and the key of the newest: no later one is known."""
     stated = Label.objects.filter(sequence__dataset=dataset).order_by().values_list("source")
+    stated = stated.filter(created_at__lte=before) if before else stated
     rows = list(stated.annotate(count=Count("pk"), last=Max("pk")))
     return {**{source: count for source, count, _last in rows}, "last": max((last for *_rest, last in rows), default=0)}
 

@@ -21,7 +21,7 @@ from duolog.plugins.options import as_json, build
 from workers import jobs, runs
 from workers.models import Artifact, Attempt, Line, Metric, Run
 
-STARTABLE = ("generate", "split", "fit-detector", "evaluate", "scan")
+STARTABLE = ("generate", "split", "fit-detector", "evaluate", "scan", "learn")
 """Jobs that a client may start by name; the others read files of the server, and have endpoints of their own."""
 
 

@@ -1,5 +1,7 @@
 """Work that never ends, in stages: what one stage commits, the next one takes up, a source of lines at a time.
 
+A stage that has to do with something else calls it a source, too: alerts go out a channel at a time.
+
 As with runs, Postgres is the queue and a message is only a doorbell: a stage reads what is due from its own tables,
 and takes it out in the transaction that keeps the result. A message that is lost is made up for by the sweeper, which
 asks `due` every second; one that is doubled finds nothing to do. Runs are for work that ends and that people look at.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import redis
@@ -27,11 +30,17 @@ UNHEARD = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage: `step` works off a part for a source and tells whether more is left; `due` names the sources."""
+    """One stage: `step` works off a part for a source and tells whether more is left; `due` names the sources.
+
+    A step is a transaction, but for one that is not `atomic`, which looks after its own: it waits for other machines.
+    Such ones have a `queue` of their own, lest lines wait behind them.
+    """
 
     step: Callable[[int], bool]
     due: Callable[[], Iterable[int]]
     after: str
+    queue: str
+    atomic: bool
 
 
 STAGES: dict[str, Stage] = {}
@@ -41,12 +50,12 @@ _bell: redis.Redis | None = None
 
 
 def stage(
-    name: str, *, due: Callable[[], Iterable[int]], after: str = ""
+    name: str, *, due: Callable[[], Iterable[int]], after: str = "", queue: str = QUEUE, atomic: bool = True
 ) -> Callable[[Callable[[int], bool]], Callable[[int], bool]]:
     """Register a step; it is taken for a source whenever a step of `after` was."""
 
     def register(step: Callable[[int], bool]) -> Callable[[int], bool]:
-        STAGES[name] = Stage(step, due, after)
+        STAGES[name] = Stage(step, due, after, queue, atomic)
         return step
 
     return register
@@ -59,7 +68,9 @@ def ring(name: str, source: int) -> None:
     """
     try:
         if _doorbell().set(_key(name, source), 1, nx=True, px=UNHEARD):
-            app.send_task("workers.step", args=[name, source], queue=QUEUE, retry=False, ignore_result=True)
+            app.send_task(
+                "workers.step", args=[name, source], queue=STAGES[name].queue, retry=False, ignore_result=True
+            )
     except (OperationalError, OSError, redis.RedisError) as error:
         logger.warning("stage=%s source=%d not announced: %s", name, source, error)
 
@@ -77,7 +88,7 @@ def run(name: str, source: int) -> None:
 def _work(name: str, source: int) -> None:
     more = True
     while more:
-        with transaction.atomic():
+        with transaction.atomic() if STAGES[name].atomic else nullcontext():
             more = STAGES[name].step(source)
         # Here and not by a message each: a worker that is busy looks for messages only now and then.
         for follower, stage in STAGES.items():

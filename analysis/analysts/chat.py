@@ -10,19 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 import urllib3
 
 from analysis.engine.lines import cut, shown
+from analysis.retry_after import BUSY, seconds
 from duolog.plugins.types import Reason
 
 MOST = 4 << 20
 """Bytes of an answer, with all that the protocol wraps around it."""
-BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-"""Statuses after which the same question may be answered later."""
 Piece = Callable[[str], None]
 
 
@@ -172,16 +170,7 @@ def _refusal(response: urllib3.BaseHTTPResponse, url: str, key: str) -> ServerEr
         body = _hidden(response.read1(1 << 16).decode("utf-8", "replace").strip(), key)
     told = cut(shown(body or response.reason or ""), 300)
     reason = Reason("%(url)s answers %(status)s: %(error)s", url=url, status=response.status, error=told)
-    return ServerError(reason, passing=response.status in BUSY, after=_seconds(response.headers.get("Retry-After", "")))
-
-
-def _seconds(value: str) -> float:
-    """Return what `Retry-After` asks for, a number or a date, in seconds; 0 for what is neither."""
-    if value.strip().isdecimal():
-        return float(value)
-    with suppress(ValueError, TypeError):
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    return 0.0
+    return ServerError(reason, passing=response.status in BUSY, after=seconds(response.headers.get("Retry-After", "")))
 
 
 def _hidden(text: str, key: str) -> str:

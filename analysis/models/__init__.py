@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis.models.alerts import Channel, Delivery, Route
 from analysis.models.findings import AnomalyReport, Finding
-from analysis.models.muting import MuteRule
+from analysis.models.muting import MuteDay, MuteRule
 from analysis.models.review import Comment, Event, Item, Lease, ReviewPolicy, Verdict
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Finding",
     "Item",
     "Lease",
+    "MuteDay",
     "MuteRule",
     "ReviewPolicy",
     "Route",

@@ -227,7 +227,10 @@ class Event(models.Model):
         verbose_name = _("event")
         verbose_name_plural = _("events")
         ordering = ["-id"]
-        indexes = [models.Index(fields=["item", "-id"], name="event_item")]
+        indexes = [
+            models.Index(fields=["item", "-id"], name="event_item"),
+            models.Index(fields=["project", "-id"], condition=Q(action="rule"), name="event_rule"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.item or self.project}: {self.get_action_display()}"

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 
 TEMPERATURES = (0.1, 10.0)
 """Bounds: a part that is told apart without an error would have them as sharp as can be, whatever comes later."""
+ENOUGH = 10
+"""Sequences of either label that it takes: a handful is told apart without an error by chance."""
 SURE = 1e-9
 """Scores nearer to 0 or 1 than this count as that near: their log-likelihood would be infinite."""
 ROUNDING = 1e-6
@@ -33,10 +35,10 @@ def temper(scores: ArrayLike, temperature: float) -> Floats:
 def temperature(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the temperature of the least negative log-likelihood (Guo et al. 2017, arXiv:1706.04599).
 
-    Scores in [0, 1] are taken as probabilities. 1 where only one class is there to learn from.
+    Scores in [0, 1] are taken as probabilities. 1 where there are fewer than ENOUGH of either class to learn from.
     """
     truth = np.asarray(labels, dtype=bool)
-    if truth.all() or not truth.any():
+    if min(truth.sum(), (~truth).sum()) < ENOUGH:
         return 1.0
     logits = logit(np.clip(np.asarray(scores, dtype=np.float64), SURE, 1 - SURE))
     signed = np.where(truth, logits, -logits)

@@ -28,6 +28,9 @@ FEW = 400
 FOLDS = 4
 SHARES = (1.0, 0.5, 0.25, 0.0)
 """How much of what few labels taught about lines may be added."""
+CONTRADICTED = 0.02
+"""Share of the labels that may contradict the labels-free detector where it is sure: of more, its word is worth little,
+and those of which people told that it misses them would be outvoted by their likes that nobody labelled."""
 TRUSTED = 0.5
 """Only labels of a greater confidence say what is usual, and choose a threshold: others are rather wrong."""
 Labels = NDArray[np.int64]
@@ -111,10 +114,17 @@ class Fitting:
         if self.familiar is None:
             return np.arange(0), np.arange(0)
         surprises = self.features.sum(1)
-        alarm = surprises >= self.familiar.limit
-        sure = np.flatnonzero(alarm | (surprises <= USUAL))
+        alarm, usual = surprises >= self.familiar.limit, surprises <= USUAL
+        if self._contradicted(usual, 0):  # then there would be alarms only, and the threshold too low
+            return np.arange(0), np.arange(0)
+        sure = np.flatnonzero(usual if self._contradicted(alarm, 1) else alarm | usual)
         sure = sure[sure >= len(self.labels)]
         return sure, alarm[sure].astype(np.int64)
+
+    def _contradicted(self, sure: NDArray[np.bool_], verdict: int) -> bool:
+        """Tell whether labels say otherwise than this verdict on those of which the labels-free detector is sure."""
+        told = self.labels[sure[: len(self.labels)] & (self.confidence > TRUSTED)]
+        return bool(len(told)) and float((told != verdict).mean()) > CONTRADICTED
 
     def _of(self, model: EncoderWithMoE, members: Members, ctx: Context) -> NDArray[np.float64]:
         return self._parts(model, [self.lines[member] for member in members], self.features[members], ctx)

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from analysis import queue_list
 from analysis.models import Finding, Item
-from detection import monitoring
+from detection import learning, monitoring
 from detection.aliases import CHAMPION
 from detection.models import ModelAlias, ModelVersion, Scan
 from duolog import access
@@ -34,7 +34,7 @@ from workers.states import Status
 LATEST = 8
 EXACT = {"index", "workers_worker_changelist"}
 """Pages whose address begins those of others."""
-PLAIN = {"redaction-index", "usage-index"}
+PLAIN = {"agreement-index", "alerts-index", "redaction-index", "usage-index"}
 """Pages that belong to no model."""
 
 
@@ -60,6 +60,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
             (_("workers alive"), _count(Worker.objects.alive()), _list("workers_worker"), ""),
         ],
         "drifting": [each for each in monitoring.newest_drift(champions_of(user)) if each.suggests_training],
+        "news": [each for each in learning.news(learning.champions(versions)) if each.suggested],
         "is_engineer": access.may_anywhere(user, Role.ENGINEER),
         "runs": runs.order_by("-created_at")[:LATEST],
         "findings": findings.order_by("-pk")[:LATEST],
@@ -135,6 +136,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
                     badge=queue_list.capped(waits) if waits else "",
                 ),
                 item(_("Findings"), "warning", "analysis_finding_changelist"),
+                item(_("Agreement"), "handshake", "agreement-index"),
+                item(_("Mute rules"), "notifications_off", "analysis_muterule_changelist"),
+                item(_("Alerts"), "notifications", "alerts-index"),
                 item(_("Runs"), "play_circle", "workers_run_changelist"),
             ]
         },

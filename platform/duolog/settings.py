@@ -41,9 +41,13 @@ def _secret_key() -> str:
 
 
 SECRET_KEY = _secret_key()
+# Keys of earlier times: sessions and stored secrets of theirs stay good.
+SECRET_KEY_FALLBACKS = env_list("DUOLOG_SECRET_KEY_FALLBACKS", "")
 # Where the stack's own web server listens; a port that is taken makes way for the next free one.
 WEB_HOST = env("DUOLOG_HOST", "127.0.0.1")
 WEB_PORT = int(env_number("DUOLOG_PORT", 8000, least=1))
+# Where people's browsers find us: the links of alerts.
+PUBLIC_URL = env("DUOLOG_URL", f"http://{WEB_HOST}:{WEB_PORT}").rstrip("/")
 DEBUG = env_bool("DUOLOG_DEBUG", False)
 ALLOWED_HOSTS = env_list("DUOLOG_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("DUOLOG_ORIGINS", "")
@@ -122,6 +126,8 @@ ENCODER = env("DUOLOG_ENCODER", "multilingual-e5-small")
 PLUGINS_OFF = env_list("DUOLOG_PLUGINS_OFF", "")
 # Protocols that a scorecard must show a version to be no worse under than trivial floors, before it becomes champion.
 REQUIRED_PROTOCOLS = env_list("DUOLOG_REQUIRED_PROTOCOLS", "random,template")
+# New verdicts from which on a retrain is suggested: with 20 labels a detector does better than without, as a rule.
+LEARN_AFTER = int(env_number("DUOLOG_LEARN_AFTER", 20, least=1))
 # --- reports ----------------------------------------------------------------------------------------------------
 # Who explains findings: an analyst's name, or a model (name@alias, name:version); unset: the project's champion of that
 # kind, else the rules.
@@ -132,6 +138,12 @@ ANALYST_OPTIONS = env_options("DUOLOG_ANALYST_OPTIONS")
 ANALYST_DAILY_COST = env_number("DUOLOG_ANALYST_DAILY_COST", 0)
 # From which severity on a new finding gets its text by itself; those below get the verdict alone. "never": neither.
 EXPLAIN_FROM = env_choice("DUOLOG_EXPLAIN_FROM", "medium", ("low", "medium", "high", "critical", "never"))
+
+# --- alerts -----------------------------------------------------------------------------------------------------
+# Networks (10.1.0.0/16) and hosts of a private network that channels of users may connect to (duolog/addresses.py).
+PRIVATE_ADDRESSES = env_list("DUOLOG_PRIVATE_ADDRESSES", "")
+# Days that the log of deliveries is kept.
+DELIVERY_DAYS = int(env_number("DUOLOG_DELIVERY_DAYS", 90, least=1))
 
 # --- Django -----------------------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -258,6 +270,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FindingStateEnum": "analysis.models.Finding.State",
         "ReportStateEnum": "analysis.models.AnomalyReport.State",
+        "DeliveryStateEnum": "analysis.models.Delivery.State",
+        "DeliveryKindEnum": "analysis.models.Delivery.Kind",
         "ItemKindEnum": "analysis.models.Item.Kind",
         "ItemStateEnum": "analysis.models.Item.State",
         "EventActionEnum": "analysis.models.Event.Action",
@@ -284,4 +298,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env("DUOLOG_LOG_LEVEL", "INFO")},
+    # Below that it tells the addresses that it asks, and those of bots hold their keys.
+    "loggers": {"urllib3": {"level": "INFO"}},
 }

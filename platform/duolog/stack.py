@@ -20,7 +20,7 @@ from typing import IO
 from django.conf import settings
 from django.utils.translation import gettext
 
-QUEUES = ("cpu", "gpu", "infer", "stream")
+QUEUES = ("cpu", "gpu", "infer", "stream", "alerts")
 START_SECONDS = 60
 STOP_SECONDS = 20
 RESTART_SECONDS = 2  # a process that dies at once is started again no more often than this
@@ -68,6 +68,7 @@ def _commands(port: int) -> dict[str, list[str]]:
         "gpu": ["-c", "1", "--max-tasks-per-child", "1"],
         "infer": ["-c", "1"],
         "stream": ["-c", "1"],
+        "alerts": ["-P", "threads", "-c", "4"],  # they wait for other machines
     }
     return {
         "web": [

@@ -11,7 +11,9 @@ from django.urls import URLPattern, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.routers import SimpleRouter
 
+import analysis.agreement_api
 import analysis.api
+import analysis.exchange_api
 import analysis.schemas_api
 import detection.api
 import logs.api
@@ -19,8 +21,8 @@ import logs.redaction_api
 import logs.rejected_api
 import logs.sources_api
 import workers.api
-from analysis import review_views, usage_page
-from duolog import redaction
+from analysis import agreement_page, review_views, usage_page
+from duolog import alert_pages, redaction
 from duolog.admin import live
 from duolog.importing import review, upload
 from duolog.plugins import registry
@@ -52,7 +54,7 @@ def receivers() -> list[URLPattern]:
 router = SimpleRouter(use_regex_path=False)
 APIS = (
     workers.api, logs.api, logs.sources_api, logs.rejected_api, logs.redaction_api, detection.api, analysis.api,
-    analysis.schemas_api,
+    analysis.schemas_api, analysis.agreement_api, analysis.exchange_api,
 )  # fmt: skip
 for module in APIS:
     module.register(router)
@@ -66,6 +68,16 @@ urlpatterns = [
     path("admin/start/source/", admin.site.admin_view(new), name="new-source"),
     path("admin/redaction/", admin.site.admin_view(redaction.index), name="redaction-index"),
     path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
+    path("admin/agreement/", admin.site.admin_view(agreement_page.index), name="agreement-index"),
+    path("admin/alerts/", admin.site.admin_view(alert_pages.index), name="alerts-index"),
+    path("admin/alerts/<slug:project>/", admin.site.admin_view(alert_pages.page), name="alerts"),
+    path(
+        "admin/alerts/<slug:project>/new/<str:notifier>/",
+        admin.site.admin_view(alert_pages.new),
+        name="new-alert-channel",
+    ),
+    path("admin/alerts/<slug:project>/<int:pk>/", admin.site.admin_view(alert_pages.channel), name="alert-channel"),
+    path("admin/alerts/<slug:project>/<int:pk>/test/", admin.site.admin_view(alert_pages.test), name="alert-test"),
     path("admin/usage/", admin.site.admin_view(usage_page.index), name="usage-index"),
     *review_views.patterns(admin.site.admin_view),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),

@@ -48,7 +48,7 @@ def test_what_is_near_the_threshold_comes_first() -> None:
     assert Item.objects.order_by("-priority").first() == Item.objects.get(score__value=0.51)
 
 
-@pytest.mark.parametrize("state", ["dismissed", "confirmed", "muted"])
+@pytest.mark.parametrize("state", ["dismissed", "confirmed"])
 def test_a_finding_that_joins_a_decided_item_is_decided(state: str) -> None:
     opened(["order 17 failed"])
     Item.objects.update(state=state)

@@ -44,6 +44,7 @@ def test_a_worker_finetunes_measures_and_attacks(worker: None, incidents: None, 
     planted = version.lineage["canaries"]
     assert version.lineage == {
         "dataset": "inc", "revision": 1, "strategy": "random", "parts": parts, "base": "tiny", "canaries": planted,
+        "last_label": Split.objects.get(name="train").last_label,
     }  # fmt: skip
     assert planted.keys() == {"seed", "count"} and planted["count"] == 5
     assert version.metrics.keys() == {"fit", "inc:test", "privacy"}

@@ -44,7 +44,10 @@ def test_train_ends_with_the_model_and_how_good_it_is(shop: dict[str, Any]) -> N
     assert version.distribution == "duolog"
     assert version.aliases.get().alias == "champion"
     parts = {part.name: part.sha256 for part in Split.objects.exclude(name="test")}
-    assert version.lineage == {"dataset": "shop", "revision": 1, "strategy": "random", "parts": parts}
+    last = Split.objects.get(name="train").last_label
+    assert version.lineage == {
+        "dataset": "shop", "revision": 1, "strategy": "random", "parts": parts, "last_label": last,
+    }  # fmt: skip
     assert version.metrics.keys() == {"shop:validation"}
 
 

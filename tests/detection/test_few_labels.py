@@ -98,3 +98,22 @@ def test_folds_spread_both_labels_and_hold_everyone_once():
     assert sorted(np.concatenate(found).tolist()) == list(range(20))
     assert all(labels[fold].any() for fold in found)
     assert folds(np.array([1, 0, 0, 0]), seed=1) == []  # without it nothing anomalous would be learned from
+
+
+def sure(labels: list[int], surprises: list[float]) -> list[int]:
+    """Say which of some sequences without a label the labels-free detector is believed on, of ten each way."""
+    from detection.engine.fitting import Fitting
+
+    familiar, _ = Familiar.learn(rows(40), np.zeros(40, bool), TABLE, seed=0)
+    familiar = replace(familiar, limit=6.0)
+    features = np.array([[value, 0, 0] for value in [*surprises, *[1.0] * 10, *[9.0] * 10]], np.float32)
+    told = np.array(labels)
+    fitting = Fitting(OPTIONS, [], told, [], np.ones(len(told)), features, familiar, TABLE)
+    return fitting._sure()[1].tolist()
+
+
+def test_labels_that_contradict_the_labels_free_detector_are_not_outvoted_by_its_word():
+    usual, alarm = 1.0, 9.0
+    assert sure([0, 0, 1], [usual, usual, alarm]) == [0] * 10 + [1] * 10
+    assert sure([0, 0, 0], [usual, usual, alarm]) == [0] * 10  # false alarms: no word of it is an anomaly
+    assert sure([0, 1, 1], [usual, usual, alarm]) == []  # misses: what it calls usual need not be

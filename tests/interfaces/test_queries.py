@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from tenants import make_tenant
 
-from analysis.models import Finding
+from analysis.models import Channel, Delivery, Finding, MuteRule, Route
 from detection.models import ModelVersion, Score
 from duolog.plugins.types import BadRecord
 from logs import storage
@@ -41,6 +41,22 @@ def many(ours):
     RedactionRule.objects.bulk_create(
         [RedactionRule(project=ours.project, kind=f"own-{n}", pattern=f"own-{n}") for n in range(30)]
     )
+    channels = Channel.objects.bulk_create([Channel(project="ours", name=f"c{n}", notifier="slack") for n in range(30)])
+    Route.objects.bulk_create([Route(channel=ours.channel) for _ in range(30)])
+    Delivery.objects.bulk_create([Delivery(channel=channel, kind="test", state="sent") for channel in channels])
+    MuteRule.objects.bulk_create(
+        [
+            MuteRule(
+                project="ours",
+                template=ours.template,
+                service=f"s{n}",
+                reason="x",
+                expires_at=ours.run.created_at,
+                back_test=ours.mute_rule.back_test,
+            )
+            for n in range(30)
+        ]
+    )
     sequences = Sequence.objects.bulk_create(
         [Sequence(dataset=ours.dataset, key=f"n{number}", entries=["x"], length=1) for number in range(30)]
     )
@@ -54,7 +70,20 @@ def many(ours):
 
 
 @pytest.mark.parametrize(
-    "name", ["runs", "datasets", "model-versions", "scans", "findings", "sources", "templates", "redaction-rules"]
+    "name",
+    [
+        "runs",
+        "datasets",
+        "model-versions",
+        "scans",
+        "findings",
+        "sources",
+        "templates",
+        "redaction-rules",
+        "mute-rules",
+        "alert-channels",
+        "alert-deliveries",
+    ],
 )
 def test_api_lists(api, many, name, django_assert_max_num_queries):
     client = api("viewer")
@@ -80,7 +109,7 @@ def test_api_lists_below_a_source(api, many, name, django_assert_max_num_queries
     "name",
     [
         "workers/run", "logs/dataset", "detection/modelversion", "detection/scan", "analysis/finding", "logs/source",
-        "logs/template",
+        "logs/template", "analysis/muterule",
     ],
 )  # fmt: skip
 def test_console_lists(browser, many, name, django_assert_max_num_queries):
@@ -101,9 +130,12 @@ def test_console_pages(browser, many, django_assert_max_num_queries):
         f"/admin/analysis/finding/{many.finding.pk}/change/",
         f"/admin/logs/source/{many.source.pk}/change/",
         "/admin/redaction/ours/",
+        "/admin/alerts/ours/",
+        f"/admin/alerts/ours/{many.channel.pk}/",
+        f"/admin/analysis/muterule/{many.mute_rule.pk}/change/",
     ]
     make_tenant("more")
     for page in pages:
         client.get(page)  # the first look at a dataset queues the run that counts it
-        with django_assert_max_num_queries(19):
+        with django_assert_max_num_queries(20):
             assert client.get(page).status_code == 200

@@ -39,7 +39,8 @@ def test_claim_draft_verdict_and_undo(api, item):
 
 
 def test_blind_review_hides_what_others_say_until_it_is_settled(api, item):
-    assert api("engineer").put("/api/v1/review-policies/ours/", {"reviewers": 2}).data["reviewers"] == 2
+    eve = api("engineer")
+    assert eve.put("/api/v1/review-policies/ours/", {"reviewers": 2}).data["reviewers"] == 2
     ada, bob = api("reviewer"), api("owner")
     post(ada, f"{item.pk}/verdict", **SAYS)
     post(ada, f"{item.pk}/comments", 201, text="I know this one")
@@ -49,6 +50,9 @@ def test_blind_review_hides_what_others_say_until_it_is_settled(api, item):
     disputed = post(bob, f"{item.pk}/verdict", anomalous=False)
     assert (disputed["state"], len(disputed["verdicts"])) == ("disputed", 2)
     assert len(bob.get(f"{ITEMS}{item.pk}/comments/").data) == 1
+    assert post(eve, "claim", project="ours", settle=True)["id"] == item.pk
+    settled = post(eve, f"{item.pk}/verdict", anomalous=False)
+    assert (settled["state"], settled["verdicts"][-1]["adjudication"]) == ("dismissed", True)
 
 
 def test_a_conflict_answers_409_and_says_what_happened(api, item):

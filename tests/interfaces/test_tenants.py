@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.test import Client
 from rest_framework.test import APIClient
@@ -22,16 +24,20 @@ LISTS = [
     "sources",
     "templates",
     "redaction-rules",
+    "alert-channels",
+    "alert-deliveries",
+    "mute-rules",
 ]
 CONSOLE = [
     "logs/project", "logs/dataset", "workers/run", "detection/modelversion", "detection/scan", "analysis/finding",
-    "logs/source", "logs/template",
+    "logs/source", "logs/template", "analysis/muterule",
 ]  # fmt: skip
 
 
 def details(tenant):
     """All API addresses below one tenant's rows."""
     dataset, run, source = f"datasets/{tenant.dataset.pk}", f"runs/{tenant.run.pk}", f"sources/{tenant.source.pk}"
+    channel = f"alert-channels/{tenant.channel.pk}"
     return [
         f"projects/{tenant.project.slug}",
         dataset, f"{dataset}/sequences", f"{dataset}/splits", f"{dataset}/quarantine", f"{dataset}/export",
@@ -47,6 +53,9 @@ def details(tenant):
         f"review-items/{tenant.item.pk}/events", f"review-policies/{tenant.project.slug}",
         f"templates/{tenant.template.pk}", f"templates/{tenant.template.pk}/changes",
         f"redaction-rules/{tenant.rule.pk}",
+        channel, f"{channel}/routes", f"{channel}/routes/{tenant.channel.routes.get().pk}",
+        f"alert-deliveries/{tenant.channel.deliveries.get().pk}",
+        f"mute-rules/{tenant.mute_rule.pk}", f"mute-rules/{tenant.mute_rule.pk}/history",
         source, f"{source}/standing", f"{source}/receipts", f"{source}/receipts/{tenant.source.receipts.get().pk}",
         f"{source}/rejected-records", f"{source}/rejected-records/{record(tenant)}", f"{source}/lines",
         f"{source}/tokens",
@@ -60,6 +69,7 @@ def record(tenant):
 
 def writes(tenant):
     """All API addresses that change one tenant's rows, with what to send."""
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
     return [
         ("post", f"runs/{tenant.run.pk}/cancel", {}),
         ("post", f"runs/{tenant.run.pk}/again", {}),
@@ -87,6 +97,16 @@ def writes(tenant):
         ("patch", f"redaction-rules/{tenant.rule.pk}", {"strategy": "keep"}),
         ("delete", f"redaction-rules/{tenant.rule.pk}", {}),
         ("post", "redaction-rules/preview", {"project": tenant.project.slug, "texts": ["a"]}),
+        ("post", "alert-channels", {"project": tenant.project.slug, "name": "x", "notifier": "slack", "options": {}}),
+        ("patch", f"alert-channels/{tenant.channel.pk}", {"enabled": False}),
+        ("post", f"alert-channels/{tenant.channel.pk}/test", {}),
+        ("post", f"alert-channels/{tenant.channel.pk}/routes", {"severity": "low"}),
+        ("patch", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {"severity": "low"}),
+        ("delete", f"alert-channels/{tenant.channel.pk}/routes/{tenant.channel.routes.get().pk}", {}),
+        ("delete", f"alert-channels/{tenant.channel.pk}", {}),
+        ("post", "mute-rules", {"project": tenant.project.slug, "service": "a", "reason": "a", "expires_at": tomorrow}),
+        ("post", "mute-rules/back-test", {"project": tenant.project.slug, "service": "a"}),
+        ("post", f"mute-rules/{tenant.mute_rule.pk}/end", {}),
         ("patch", f"sources/{tenant.source.pk}", {"days": 3}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/replay", {"all": True}),
         ("post", f"sources/{tenant.source.pk}/rejected-records/delete", {"all": True}),
@@ -101,7 +121,7 @@ def rows(tenant):
     """The rows behind the console's pages, in the order of CONSOLE."""
     return [
         tenant.project, tenant.dataset, tenant.run, tenant.version, tenant.scan, tenant.finding, tenant.source,
-        tenant.template,
+        tenant.template, tenant.mute_rule,
     ]  # fmt: skip
 
 
@@ -127,6 +147,8 @@ def test_foreign_rows_cannot_be_changed(api, ours, theirs):
     assert theirs.run.cancel_at is None and theirs.finding.state == "open"
     assert record(theirs) and ApiToken.objects.get(project="theirs").name != "stolen"
     assert [rule.strategy for rule in theirs.project.redaction_rules.all()] == ["mask"]
+    theirs.channel.refresh_from_db()
+    assert theirs.channel.enabled and theirs.channel.routes.get().severity == "medium"
 
 
 def test_a_viewer_changes_nothing(api, ours):
@@ -140,6 +162,7 @@ def test_a_foreign_row_below_our_parent_is_not_found(api, ours, theirs):
     foreign = [
         f"/api/v1/datasets/{ours.dataset.pk}/sequences/{theirs.sequences[0].pk}/",
         f"{source}/receipts/{theirs.source.receipts.get().pk}/", f"{source}/rejected-records/{record(theirs)}/",
+        f"/api/v1/alert-channels/{ours.channel.pk}/routes/{theirs.channel.routes.get().pk}/",
     ]  # fmt: skip
     assert {client.get(path).status_code for path in foreign} == {404}
     token = ApiToken.objects.get(project="theirs")
@@ -179,6 +202,11 @@ def test_console_pages_of_foreign_rows_are_not_found(browser, ours, theirs):
         assert client.get(f"/admin/{name}/{other.pk}/change/").status_code in (302, 404), name
     assert client.get("/admin/redaction/ours/").status_code == 200
     assert client.get("/admin/redaction/theirs/").status_code == 404
+    assert client.get("/admin/alerts/ours/").status_code == 200
+    assert client.get(f"/admin/alerts/ours/{ours.channel.pk}/").status_code == 200
+    assert client.get("/admin/alerts/theirs/").status_code == 404
+    assert client.get(f"/admin/alerts/theirs/{theirs.channel.pk}/").status_code == 404
+    assert client.get(f"/admin/alerts/ours/{theirs.channel.pk}/").status_code == 404
     assert client.post("/admin/redaction/theirs/", {"deed": "delete", "kind": theirs.rule.kind}).status_code == 404
     assert client.get(f"/admin/workers/run/{theirs.run.pk}/live/").status_code == 404
     assert client.get(f"/admin/logs/dataset/{theirs.dataset.pk}/export/jsonl/").status_code == 404

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import pytest
 
@@ -20,3 +21,9 @@ def plugins() -> Iterator[None]:
     yield
     registry.forget()
     guard._failures.clear()
+
+
+@pytest.fixture
+def near(settings: Any) -> None:
+    """Let users send to loopback."""
+    settings.PRIVATE_ADDRESSES = ["127.0.0.1"]

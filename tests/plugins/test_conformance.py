@@ -11,6 +11,12 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
 from analysis.analysts.rules import Rules
+from analysis.notifiers.alertmanager import Alertmanager
+from analysis.notifiers.dingtalk import DingTalk
+from analysis.notifiers.feishu import Feishu
+from analysis.notifiers.slack import Slack
+from analysis.notifiers.webhook import Webhook
+from analysis.notifiers.wecom import WeCom
 from detection.detectors.counts import Counts
 from detection.detectors.next_keys import DeepLog, LogBert
 from duolog.plugins import registry
@@ -19,6 +25,7 @@ from duolog.plugins.testing import (
     DetectorConformance,
     FormatConformance,
     GeneratorConformance,
+    NotifierConformance,
     ReceiverConformance,
 )
 from duolog.plugins.types import LogSequence
@@ -243,3 +250,50 @@ class TestIncidents(GeneratorConformance):
     @pytest.fixture(autouse=True)
     def _speak(self, language: str) -> None:
         self.options = {"language": language}  # type: ignore[misc]
+
+
+@pytest.mark.usefixtures("near")
+class TestAlertmanager(NotifierConformance):
+    plugin = Alertmanager
+    options = {"user": "duolog", "password": "alertmanager-secret"}
+
+
+@pytest.mark.usefixtures("near")
+class TestWebhook(NotifierConformance):
+    plugin = Webhook
+    options = {"secret": "webhook-secret", "language": "zh"}
+
+
+@pytest.mark.usefixtures("near")
+class TestSlack(NotifierConformance):
+    plugin = Slack
+
+
+@pytest.mark.usefixtures("near")
+class TestDingTalk(NotifierConformance):
+    plugin = DingTalk
+    options = {"secret": "dingtalk-secret"}
+    path = "/robot/send?access_token=dingtalk-token"
+    ok = b'{"errcode":0}'
+
+
+@pytest.mark.usefixtures("near")
+class TestFeishu(NotifierConformance):
+    plugin = Feishu
+    options = {"secret": "feishu-secret", "language": "zh"}
+    ok = b'{"code":0}'
+    most = 20 << 10
+
+
+@pytest.mark.usefixtures("near")
+class TestWeCom(NotifierConformance):
+    plugin = WeCom
+    path = "/cgi-bin/webhook/send?key=wecom-key"
+    ok = b'{"errcode":0}'
+    most = 2 * 4096
+
+
+@pytest.mark.usefixtures("near")
+class TestPager(NotifierConformance):
+    plugin = registry.get("duolog.notifiers", "pager")
+    options = {"key": "pager-key"}

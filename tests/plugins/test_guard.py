@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,19 @@ import pytest
 from duolog.plugins import guard, registry
 from duolog.plugins.guard import PluginError, PluginUnavailable
 from duolog.plugins.points import Encoder, Format, Receiver
-from duolog.plugins.types import BadRecord, LogBatch, LogSequence, NullContext, Receipt, Received, Refused, Reply, Store
+from duolog.plugins.types import (
+    Alert,
+    BadRecord,
+    LogBatch,
+    LogSequence,
+    NotDelivered,
+    NullContext,
+    Receipt,
+    Received,
+    Refused,
+    Reply,
+    Store,
+)
 
 DETECTORS = "duolog.detectors"
 SEQUENCES = [LogSequence(str(number), ("line",) * (number + 1)) for number in range(4)]
@@ -203,3 +216,34 @@ def test_an_error_of_the_store_is_not_the_receivers(error: Exception) -> None:
         with pytest.raises(type(error)) as told:
             received(Odd(LogBatch()), store)
         assert told.value is error
+
+
+# --- notifiers --------------------------------------------------------------------------------------------------
+
+KEY = "pager-key-0123456789"
+
+
+def tell(name: str, title: str = "timeout") -> None:
+    notifier = registry.create("duolog.notifiers", name, {"url": "http://127.0.0.1:9/", "key": KEY})
+    guard.call(notifier, "send", [Alert("1", "shop", "firing", title, datetime.now(UTC))])
+
+
+def test_a_notifier_that_returns_something_has_failed() -> None:
+    with pytest.raises(PluginError, match="failed in send: returned str; a message that did not arrive"):
+        tell("dummy-talks-back")
+
+
+def test_no_error_of_a_notifier_tells_its_key_nor_does_what_becomes_of_it() -> None:
+    for _ in range(guard.PATIENCE):
+        with pytest.raises(PluginError, match="RuntimeError: cannot connect with …") as told:
+            tell("dummy-tells-its-key")
+        assert KEY not in str(told.value)
+    entry = registry.find("duolog.notifiers", "dummy-tells-its-key")
+    assert entry.status == "quarantined" and "cannot connect with …" in entry.error and KEY not in entry.error
+
+
+def test_a_message_that_did_not_arrive_is_no_failure_of_its_notifier() -> None:
+    for _ in range(guard.PATIENCE + 1):
+        with pytest.raises(NotDelivered, match="the key … is unknown") as told:
+            tell("dummy-tells-its-key", "gone")
+        assert told.value.permanent and KEY not in repr(told.value.__context__)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
 
-from analysis.models import AnomalyReport, Comment, Finding, Item
+from analysis import channels
+from analysis.models import AnomalyReport, Channel, Comment, Delivery, Event, Finding, Item, MuteRule
 from detection import aliases
 from detection.models import ModelVersion, Scan, Score, Scorecard
 from duolog import access
@@ -70,6 +72,16 @@ class Tenant:
     template: Template
     source: Source
     rule: RedactionRule
+    mute_rule: MuteRule
+    channel: Channel
+
+
+def make_channel(slug: str) -> Channel:
+    """A channel with a route, and a delivery that has failed."""
+    options = {"url": f"https://{slug}.example.com/hook?key={slug}-hook-key", "secret": f"{slug}-secret"}
+    channel = channels.create(project=slug, name=f"{slug}-hook", notifier="webhook", options=options)
+    Delivery.objects.create(channel=channel, kind="test", state="failed", due_at=None, error=f"{slug} said {EVIL}")
+    return channel
 
 
 def make_source(project: Project, dataset: Dataset) -> Source:
@@ -154,4 +166,23 @@ def make_tenant(slug: str) -> Tenant:
     )  # fmt: skip
     source = make_source(project, dataset)
     rule = RedactionRule.objects.create(project=project, kind=f"{slug}-staff", pattern=rf"{slug}-\d{{6}}|x-{EVIL[:8]}")
-    return Tenant(project, dataset, sequences, run, version, scan, finding, item, template, source, rule)
+    channel = make_channel(slug)
+    mute_rule = make_muted(finding, template)
+    return Tenant(
+        project, dataset, sequences, run, version, scan, finding, item, template, source, rule, mute_rule, channel
+    )  # fmt: skip
+
+
+def make_muted(finding: Finding, template: Template) -> MuteRule:
+    """A mute rule and its record."""
+    rule = MuteRule.objects.create(
+        project=finding.project, template=template, service=f"{finding.project} shop", expression=f"x|{EVIL[:8]}",
+        reason=f"{finding.project} {EVIL}", rate=0.5, hidden=3, expires_at=datetime.now(UTC) + timedelta(days=30),
+        back_test={
+            "days": 90, "items": 1, "findings": 3, "confirmed": 1, "dismissed": 0, "open": 0, "muted": 0, "links": [],
+            "per_day": [0, 0, 3], "until": "2026-11-25", "rate": 0.5, "busiest": 30,
+            "scores": {"count": 3, "sum": 2.7, "squares": 2.43},
+        },
+    )  # fmt: skip
+    Event.objects.create(project=finding.project, action="rule", details={"rule": rule.pk, "did": "made"})
+    return rule

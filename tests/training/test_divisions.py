@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -93,6 +94,7 @@ def test_the_lineage_names_files_runs_and_labels(dataset: Dataset, run: Run) -> 
         "files": {"day.jsonl": 8},
         "runs": [{"run": str(run.pk), "job": "import-data"}],
         "labels": {"import": 40, "last": Label.objects.latest("pk").pk},
+        "types": Counter(row.labels.get().type for row in members(dataset)["test"]),
     }
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duolog.plugins import registry
-from duolog.plugins.points import Analyst, Detector, Encoder, Format, Generator, Plugin, Receiver
+from duolog.plugins.options import hide
+from duolog.plugins.points import Analyst, Detector, Encoder, Format, Generator, Notifier, Plugin, Receiver
 from duolog.plugins.registry import PluginError, PluginUnavailable
 from duolog.plugins.types import (
     BadRecord,
@@ -27,6 +28,7 @@ from duolog.plugins.types import (
     LineVectors,
     LogBatch,
     LogSequence,
+    NotDelivered,
     Receipt,
     Refused,
     Reply,
@@ -44,7 +46,7 @@ seconds: defaultdict[str, float] = defaultdict(float)
 """Time spent in this process by plugin and method, as in "neighbours.score"."""
 
 _failures: Counter[str] = Counter()
-_passes: list[type[BaseException]] = [KeyboardInterrupt, Refused]
+_passes: list[type[BaseException]] = [KeyboardInterrupt, Refused, NotDelivered]
 
 
 def let_pass(*errors: type[BaseException]) -> None:
@@ -56,12 +58,19 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
     """Call a plugin's method and return its checked result.
 
     Iterators are checked as they are read. Raises PluginError for whatever goes wrong inside, and PluginUnavailable
-    for a plugin in quarantine.
+    for a plugin in quarantine. No error holds a secret of the plugin's options.
     """
     seam = _Seam(plugin, method)
     if isinstance(plugin, Receiver) and method == "handle":
         args = (args[0], seam.checked(args[1]))
-    result = seam.run(lambda: getattr(plugin, method)(*args))
+    failed: NotDelivered | None = None
+    try:
+        result = seam.run(lambda: getattr(plugin, method)(*args))
+    except NotDelivered as told:
+        failed = NotDelivered(hide(told.reason, plugin.options), retry_after=told.retry_after, permanent=told.permanent)
+    if failed:  # out here, so that what holds the secrets is not its context; the plugin did what it could
+        seam.succeeded()
+        raise failed
     match plugin, method:
         case Detector(), "score":
             return seam.check(_scores, result, len(args[0]))
@@ -71,6 +80,8 @@ def call(plugin: Plugin, method: str, *args: Any) -> Any:
             return seam.check(_vectors, result, len(args[0]), plugin.dim)
         case Receiver(), "handle" | "refuse":
             return seam.check(_reply, result)
+        case Notifier(), "send":
+            return seam.check(_nothing, result)
         case Analyst(), "fit":
             return seam.check(_figures, result)
         case Analyst(), "explain":
@@ -105,7 +116,7 @@ class _Seam:
     foreign: BaseException | None = None
 
     def __init__(self, plugin: Plugin, method: str) -> None:
-        self.entry, self.method = registry.owner(plugin), method
+        self.entry, self.method, self.options = registry.owner(plugin), method, getattr(plugin, "options", None)
         self.name = str(self.entry or f"{type(plugin).__module__}.{type(plugin).__qualname__}")
         self.key = f"{self.entry.name if self.entry else type(plugin).__name__}.{method}"
         if self.entry and self.entry.status == registry.Status.QUARANTINED:
@@ -172,6 +183,7 @@ class _Seam:
 
     def failure(self, reason: str) -> PluginError:
         """Count a failure and return the error that tells of it."""
+        reason = hide(reason, self.options)
         message = f"plugin {self.name} failed in {self.method}: {reason}"
         if self.entry:
             _failures[self.name] += 1
@@ -253,6 +265,11 @@ def _figures(result: Any) -> dict[str, float]:
     if wrong := [name for name, value in figures.items() if not math.isfinite(value)]:
         raise ValueError(f"the figure {wrong[0]} is not finite")
     return figures
+
+
+def _nothing(result: Any) -> None:
+    if result is not None:
+        raise ValueError(f"returned {type(result).__name__}; a message that did not arrive is to be a NotDelivered")
 
 
 def _share(result: Any) -> float:

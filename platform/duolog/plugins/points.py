@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duolog.plugins.types import (
+    Alert,
     Case,
     Context,
     Draft,
@@ -43,6 +44,23 @@ class Needs:
 
     gpu: bool = False
     packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often a notifier may send: at most `messages` in any minute, of which `burst` at once.
+
+    Nothing is sent in the `quiet` seconds after each full and each half hour (UTC), when everybody's timers go off.
+    """
+
+    messages: int
+    burst: int = 1
+    quiet: float = 0.0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one message to the next once the burst is spent; with it, a minute holds `messages`."""
+        return 60.0 / (self.messages - self.burst)
 
 
 @dataclass(frozen=True)
@@ -203,6 +221,27 @@ class Analyst(Plugin):
         raise NotImplementedError(f"{type(self).__name__} cannot be fine-tuned")
 
 
+class Notifier(Plugin):
+    """Tells people, or their systems, of anomalies (group `duolog.notifiers`).
+
+    Options that nobody may read again are marked by `duolog.plugins.options.option(secret=True)`; one called `language`
+    is filled in with the site's where it is empty. Connect through `duolog.addresses`, which keeps users from the
+    networks that the platform itself can reach.
+    """
+
+    rate: ClassVar[Rate] = Rate(messages=60, burst=10)
+    repeat: ClassVar[float] = 0.0
+    """Seconds after which what is still firing is told again, for receivers that forget; 0: once is enough."""
+
+    @abstractmethod
+    def send(self, alerts: Sequence[Alert]) -> None:
+        """Tell all of it in one message; raise NotDelivered if it did not arrive, or if nobody can know.
+
+        The same may be sent twice (a sender may die before it has noted that it sent): pass `id` on where the receiver
+        can make use of it.
+        """
+
+
 GROUPS: dict[str, type[Plugin]] = {
     "duolog.formats": Format,
     "duolog.receivers": Receiver,
@@ -210,5 +249,6 @@ GROUPS: dict[str, type[Plugin]] = {
     "duolog.detectors": Detector,
     "duolog.generators": Generator,
     "duolog.analysts": Analyst,
+    "duolog.notifiers": Notifier,
 }
-"""Entry-point group to base class. Notifiers join with the issue that brings their first plugin."""
+"""Entry-point group to base class."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -163,6 +164,40 @@ class Unexplained:
 
 Draft = Callable[[int, str], None]
 """Is told, of a case by its number, all that has been written of its report so far; for people who watch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What people are told of one anomaly: that it is there (firing), or that it is settled (resolved).
+
+    `labels` say which one it is, the same from firing to resolved: no score is among them. `id` is the same however
+    often this is told. `title` is in the language of whoever is told, `summary` in any of `Language`; both may quote
+    lines of a log, so they are text and never markup. `count` sequences looked like it so far; `url` is its page.
+    """
+
+    id: str
+    project: str
+    kind: Literal["firing", "resolved"]
+    title: str
+    started: datetime
+    ended: datetime | None = None
+    service: str = ""
+    type: str = ""
+    category: str = ""
+    severity: str = ""
+    score: float | None = None
+    count: int = 1
+    url: str = ""
+    summary: Mapping[Language, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotDelivered(Exception):
+    """A message did not arrive: why, after how many seconds to try again, or that trying again is no use."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after, self.permanent = reason, retry_after, permanent
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ They need pytest and nothing else of Duolog than `duolog.plugins`; every call go
 """
 
 from duolog.plugins.testing.analysts import AnalystConformance
+from duolog.plugins.testing.notifiers import NotifierConformance
 from duolog.plugins.testing.suites import (
     DetectorConformance,
     EncoderConformance,
@@ -22,5 +23,6 @@ __all__ = [
     "EncoderConformance",
     "FormatConformance",
     "GeneratorConformance",
+    "NotifierConformance",
     "ReceiverConformance",
 ]
