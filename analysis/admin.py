@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.decorators import action
 
-from analysis import jobs, report_page, reports, review, tape
+from analysis import jobs, report_page, reports, review, review_page, tape
 from analysis.finding_list import ByCategory, BySeverity, Doubted
 from analysis.item_admin import ItemAdmin
 from analysis.learned import what_changed
@@ -51,7 +51,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
     list_fullwidth = True
     list_display = ["number", "state_label", "severity", "kind", "value", "suspect", "source", "project", "created_at"]
     list_filter = ["state", BySeverity, ByCategory, Doubted, "project"]
-    list_select_related = ["score__sequence__dataset"]
+    list_select_related = ["score__sequence__dataset", "item"]
     search_fields = ["score__sequence__key"]
     list_before_template = "duolog/findings_live.html"
     deeds = dict.fromkeys(["confirm", "dismiss", "reopen", "explain"], Role.REVIEWER)
@@ -134,7 +134,7 @@ class FindingAdmin(ProjectAdmin[Finding]):
 
     def page(self, request: HttpRequest, row: Finding) -> dict[str, Any]:
         """The sequence with its heat, and the way to the next open finding."""
-        shown = lines(row)
+        shown, user = lines(row), access.person(request)
         suspects = sorted((line for line in shown if line.weight > 0), key=lambda line: -line.weight)[:SUSPECTS]
         return {
             "meta": facts(told(row.score.sequence.meta)),
@@ -148,6 +148,9 @@ class FindingAdmin(ProjectAdmin[Finding]):
             "timed": any(line.time for line in shown),
             "suspects": suspects,
             "next": self._next(request, row),
+            "item": row.item,
+            "others": row.item.findings_count - 1 if row.item else 0,
+            "opinions": review_page.opinions(row.item, user, review_page.names(row.item)) if row.item else [],
             **self._report(request, row),
         }
 

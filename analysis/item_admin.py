@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -58,6 +59,8 @@ class ItemAdmin(ProjectAdmin[Item]):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the queue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         user, filters = access.person(request), Filters.read(request.GET)
         page = int(number) if (number := request.GET.get("page", "0")).isdecimal() else 0
         items = filters.stated(user, filters.narrow(user, self.get_queryset(request)))

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = 9
 """Types that have a key of their own."""
-RECENT, EVENTS, NAMES = 500, 30, 50
+RECENT, EVENTS, NAMES = 500, 30, 9
 """Verdicts that tell which types are usual here; things that happened; and people, that are shown."""
 JUDGE, SETTLE, LOOK = "judge", "settle", "look"
 """What somebody may do about an item."""
@@ -54,20 +54,20 @@ class Opinion:
         return [line + 1 for line in self.verdict.lines]
 
 
-def fragment(user: User, item: Item, language: str = "") -> dict[str, Any]:
-    """Return what is shown of an item.
+def fragment(user: User, item: Any, language: str = "") -> dict[str, Any]:
+    """Return what is shown of an item, as `whole` reads it.
 
     While several judge it blind nobody sees what the others say. Whoever settles a dispute sees both sides, and not
     whose they are, in an order that says nothing: an argument should weigh, not a name or who was first. Owners make no
     exception. Once it is settled all stand by their names.
     """
-    given, reviewers = review.counting(item).count(), queue.policy(item.project).reviewers
+    is_reviewer = access.may(user, Role.REVIEWER, item.project)
     finding = newest(item)
-    names = _names(item, user)
-    mode, why = may_do(user, item)
-    draft: dict[str, Any] = {}
+    called = names(item)
+    mode, why = may_do(user, item, is_reviewer)
+    noted: dict[str, Any] = {}
     if mode != LOOK:
-        draft = Lease.objects.filter(item=item, user=user.pk).values_list("draft", flat=True).first() or {}
+        noted = Lease.objects.filter(item=item, user=user.pk).values_list("draft", flat=True).first() or {}
     usual = _usual(item)
     blame = item.score.blame if item.score else None
     shown = tape(item.sequence, blame)
@@ -75,25 +75,23 @@ def fragment(user: User, item: Item, language: str = "") -> dict[str, Any]:
         "item": item,
         "mode": mode,
         "why": why,
-        "given": given,
-        "reviewers": reviewers,
-        "blind": item.state == Item.State.OPEN and reviewers > 1,
+        "blind": item.state == Item.State.OPEN and item.reviewers > 1,
         "severity": report_page.SEVERITIES.get(item.severity, ""),
         "tape": shown,
-        "start": min(draft["lines"]) + 1 if draft.get("lines") else shown.hottest,
-        "marked": {line + 1 for line in draft.get("lines", ())},
-        "draft": draft,
+        "start": min(noted["lines"]) + 1 if noted.get("lines") else shown.hottest,
+        "marked": {line + 1 for line in noted.get("lines", ())},
+        "noted": noted,
         "meta": facts({name: value for name, value in item.sequence.meta.items() if name not in ANSWERS}),
         "finding": finding,
         "row": finding,  # as the panel of reports calls it
         **(report_page.panel(finding, language) if finding else {}),
-        "types": list(enumerate(_likely(item, usual, draft), start=1)),
-        "opinions": opinions(item, user, names),
-        "comments": comments(item, user, names),
+        "types": list(enumerate(_likely(item, usual, noted), start=1)),
+        "opinions": opinions(item, user, called),
+        "comments": comments(item, user, called),
         "events": _events(item, user),
         "is_engineer": access.may(user, Role.ENGINEER, item.project),
-        "is_reviewer": access.may(user, Role.REVIEWER, item.project),
-        "mute": mute_page(item),
+        "is_reviewer": is_reviewer,
+        "mute": f"{reverse('admin:analysis_muterule_new')}?item={item.pk}",
     }
 
 
@@ -103,9 +101,9 @@ def newest(item: Item) -> Finding | None:
     return found.filter(score=item.score_id).first() or found.order_by("-pk").first()
 
 
-def may_do(user: User, item: Item) -> tuple[str, str]:
+def may_do(user: User, item: Item, is_reviewer: bool) -> tuple[str, str]:
     """Return what somebody may do about an item, and where that is only to look, why."""
-    if not access.may(user, Role.REVIEWER, item.project):
+    if not is_reviewer:
         return LOOK, gettext("To judge it you need the role “reviewer”.")
     if item.merged_into_id:
         return LOOK, gettext("It was merged into #%(other)d.") % {"other": item.merged_into_id}
@@ -125,39 +123,20 @@ def may_do(user: User, item: Item) -> tuple[str, str]:
     return LOOK, gettext("%(who)s is reviewing it.") % {"who": who} if who else gettext("It has all its verdicts.")
 
 
-def opinions(item: Item, user: User, names: dict[int, str]) -> list[Opinion]:
+def opinions(item: Item, user: User, called: dict[int, str]) -> list[Opinion]:
     """Return the verdicts that somebody may see."""
     said = list(review.shown(item, user))
     if item.state == Item.State.DISPUTED:
-        said.sort(key=lambda verdict: names[verdict.user_id])
-    return [Opinion(_called(verdict.user, user, names), verdict) for verdict in said]
+        said.sort(key=lambda verdict: called[verdict.user_id])
+    return [Opinion(_called(verdict.user, user, called), verdict) for verdict in said]
 
 
-def comments(item: Item, user: User, names: dict[int, str] | None = None) -> list[tuple[str, Comment]]:
+def comments(item: Item, user: User, called: dict[int, str]) -> list[tuple[str, Comment]]:
     """Return the comments that somebody may see, with who is named as their author."""
-    names = _names(item, user) if names is None else names
-    return [(_called(each.user, user, names), each) for each in review.remarks(item, user)]
+    return [(_called(each.user, user, called), each) for each in review.remarks(item, user)]
 
 
-def people(project: str) -> list[str]:
-    """Return the names of members, to be mentioned."""
-    return list(access.members(project).order_by("username").values_list("username", flat=True)[:NAMES])
-
-
-def types_of(item: Item) -> list[str]:
-    """Return all types to choose from: those that Duolog knows, and those that were used here of late."""
-    return list(dict.fromkeys([*_usual(item), *taxonomy.types()]))
-
-
-def mute_page(item: Item) -> str:
-    """Return the address of the form that mutes what is like an item; "" where there is none."""
-    try:
-        return f"{reverse('mute-rules')}?item={item.pk}"
-    except NoReverseMatch:
-        return ""
-
-
-def _names(item: Item, user: AbstractBaseUser) -> dict[int, str]:
+def names(item: Item) -> dict[int, str]:
     """Return what those who dispute an item are called while they do: A, B, in an order that only a hash knows."""
     if item.state != Item.State.DISPUTED:
         return {}
@@ -166,8 +145,13 @@ def _names(item: Item, user: AbstractBaseUser) -> dict[int, str]:
     return {pk: chr(ord("A") + place) for place, pk in enumerate(mixed)}
 
 
-def _called(author: AbstractBaseUser, user: AbstractBaseUser, names: dict[int, str]) -> str:
-    return gettext("you") if author.pk == user.pk else names.get(author.pk, author.get_username())
+def types_of(item: Item) -> list[str]:
+    """Return all types to choose from: those that Duolog knows, and those that were used here of late."""
+    return list(dict.fromkeys([*_usual(item), *taxonomy.types()]))
+
+
+def _called(author: AbstractBaseUser, user: AbstractBaseUser, called: dict[int, str]) -> str:
+    return gettext("you") if author.pk == user.pk else called.get(author.pk, author.get_username())
 
 
 def _usual(item: Item) -> list[str]:
@@ -177,7 +161,7 @@ def _usual(item: Item) -> list[str]:
     return [name for name, _ in Counter(filter(None, recent)).most_common()]
 
 
-def _likely(item: Item, usual: list[str], draft: dict[str, Any]) -> list[str]:
+def _likely(item: Item, usual: list[str], noted: dict[str, Any]) -> list[str]:
     """Return the types that get a key: what the report says, its kin, what is usual here; then what was chosen."""
     known = taxonomy.types()
     told = known.get(item.type)
@@ -186,7 +170,7 @@ def _likely(item: Item, usual: list[str], draft: dict[str, Any]) -> list[str]:
     first = [item.type] if item.type and undecided else []
     mixed = dict.fromkeys([*first, *usual[:4], *kin, *usual, *known])
     found = list(mixed)[:KEYS]
-    chosen = draft.get("type")
+    chosen = noted.get("type")
     return [*found, chosen] if chosen and chosen not in found else found
 
 
@@ -207,6 +191,6 @@ def _events(item: Item, user: AbstractBaseUser) -> list[dict[str, Any]]:
     ]
 
 
-def with_all(items: QuerySet[Item]) -> QuerySet[Item]:
+def whole(items: QuerySet[Item]) -> QuerySet[Any]:
     """Join to items what their page shows."""
-    return items.select_related("sequence__dataset", "score__scan__version", "owner", "muted_by")
+    return queue.counted(items).select_related("sequence__dataset", "score__scan__version", "owner", "muted_by")

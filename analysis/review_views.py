@@ -140,7 +140,9 @@ def comment(request: HttpRequest, number: int) -> HttpResponse:
     user, item = access.person(request), _item(request, number, Role.REVIEWER)
     if text := _told.decode(request.body).note.strip():
         review.comment(user=user, item=item, text=text[:10_000])
-    return render(request, "duolog/review_comments.html", {"comments": review_page.comments(item, user)})
+    return render(
+        request, "duolog/review_comments.html", {"comments": review_page.comments(item, user, review_page.names(item))}
+    )
 
 
 # --- what is loaded later ---------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ def raw(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _item(request: HttpRequest, number: int, role: Role = Role.VIEWER) -> Item:
-    item = access.visible(request.user, review_page.with_all(Item.objects.all())).filter(pk=number).first()
+    item = access.visible(request.user, review_page.whole(Item.objects.all())).filter(pk=number).first()
     if item is None:
         raise Http404
     access.require(request.user, role, item.project)

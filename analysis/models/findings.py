@@ -38,6 +38,7 @@ class Finding(models.Model):
         null=True,
         blank=True,
         related_name="findings",
+        db_index=False,  # the one below begins with it
         verbose_name=_("item of review"),
     )
     created_at = models.DateTimeField(_("opened"), db_default=Now())
@@ -46,7 +47,10 @@ class Finding(models.Model):
         verbose_name = _("finding")
         verbose_name_plural = _("findings")
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["project", "state", "-created_at"], name="finding_queue")]
+        indexes = [
+            models.Index(fields=["project", "state", "-created_at"], name="finding_queue"),
+            models.Index(fields=["item", "-created_at"], name="finding_item"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["sequence", "model"], condition=Q(state="open"), name="finding_open")
         ]

@@ -46,12 +46,19 @@ def may(user: Who, role: Role, project: str) -> bool:
 
 
 def may_anywhere(user: Who, role: Role) -> bool:
-    """Tell whether there may be a project on which the user holds this role: whether to offer a page at all."""
+    """Tell whether there may be a project on which the user holds this role: whether to offer a page at all.
+
+    Every entry of the menu asks, so what is held is kept with the user, whom each request reads anew.
+    """
     if not user.is_active:
         return False
-    return bool(getattr(user, "is_superuser", False)) or (
-        Membership.objects.filter(user=user.pk, role__in=_at_least(role)).exists()
-    )
+    if getattr(user, "is_superuser", False):
+        return True
+    held: set[str] | None = getattr(user, "_roles_held", None)
+    if held is None:
+        held = set(Membership.objects.filter(user=user.pk).order_by().values_list("role", flat=True).distinct())
+        user._roles_held = held  # type: ignore[attr-defined]
+    return not held.isdisjoint(_at_least(role))
 
 
 def require(user: Who, role: Role, project: str) -> None:
