@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.engine.extension import ORDER, SHARES, extend, sizes
@@ -28,6 +28,7 @@ MEMBERS = st.lists(
 ).filter(lambda rows: len({member.label for member, _ in rows}) == 2)
 
 
+@settings(deadline=None)
 @given(MEMBERS, st.sampled_from(list(STRATEGIES)), st.integers(0, 3))
 def test_members_stay_where_they_were_and_new_groups_lie_in_one_part(
     rows: list[tuple[Member, str]], strategy: str, seed: int
