@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,38 @@ def page(live_server: Any, monkeypatch: pytest.MonkeyPatch, settings: Any) -> It
         yield tab
         browser.close()
     assert not errors
+
+
+@pytest.fixture
+def account(page: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
+    """A page of somebody else, in a session of their own."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from duolog.models import Membership
+
+    opened = []
+
+    def make(name: str, role: str = "reviewer", **more: Any) -> Any:
+        user = User.objects.create_user(name, is_staff=True)
+        Membership.objects.create(user=user, project="mine", role=role)
+        client = Client()
+        client.force_login(user)
+        context = page.context.browser.new_context(
+            base_url=live_server.url, locale="en-US", viewport={"width": 1440, "height": 900}, **more
+        )
+        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+        tab = context.new_page()
+        tab.errors = []
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.on("response", lambda got: tab.errors.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
+        opened.append(tab)
+        return tab
+
+    yield make
+    for tab in opened:
+        assert tab.errors == []
+        tab.context.close()
 
 
 def local(live_server: Any) -> tuple[str, ...]:

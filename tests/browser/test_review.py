@@ -1,9 +1,8 @@
-"""Items are reviewed in a real Chromium with the keyboard alone: blind by two, settled by a third, and on a phone."""
+"""Items are reviewed in a real Chromium with the keyboard alone, and on a phone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ import pytest
 from reviewing import blind
 from scenes import shop
 
-from analysis.models import Item, ReviewPolicy, Verdict
-from duolog.models import Membership
-from logs.models import Label
+from analysis.models import Item
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -44,80 +41,6 @@ def gone_on(page: Any, item: int) -> None:
     page.wait_for_function(
         "item => document.querySelector('.sheet')?.dataset.item !== String(item)", arg=item, polling=10
     )
-
-
-@pytest.fixture
-def account(page: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
-    """A page of somebody else, in a session of their own."""
-    from django.contrib.auth.models import User
-    from django.test import Client
-
-    opened = []
-
-    def make(name: str, role: str = "reviewer", **more: Any) -> Any:
-        user = User.objects.create_user(name, is_staff=True)
-        Membership.objects.create(user=user, project="mine", role=role)
-        client = Client()
-        client.force_login(user)
-        context = page.context.browser.new_context(
-            base_url=live_server.url, locale="en-US", viewport={"width": 1440, "height": 900}, **more
-        )
-        context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
-        tab = context.new_page()
-        tab.errors = []
-        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
-        tab.on("response", lambda got: tab.errors.append(f"{got.url}: {got.status}") if got.status >= 400 else None)
-        opened.append(tab)
-        return tab
-
-    yield make
-    for tab in opened:
-        assert tab.errors == []
-        tab.context.close()
-
-
-def test_two_review_thirty_items_blind_and_a_third_settles_what_they_dispute(
-    page: Any, account: Any, until: Any, tmp_path: Path
-) -> None:
-    items = [item.pk for item in shop(30)]
-    ReviewPolicy.objects.create(project="mine", reviewers=2, control_share=0)
-    ada, bob, eve = account("ada"), account("bob"), account("eve")
-    disputed = set(items[::5])
-    assert len(disputed) == 6
-
-    def review(tab: Any, against: bool) -> set[int]:
-        seen = set()
-        begin(tab)
-        for _ in range(30):
-            item = number(tab)
-            seen.add(item)
-            assert "ada" not in tab.locator(".about").inner_text()
-            if item in disputed and against:
-                press(tab, "n")
-            else:
-                press(tab, "a")
-            gone_on(tab, item)
-        tab.wait_for_url(f"**{QUEUE}*")
-        return seen
-
-    assert review(ada, against=False) == set(items)
-    assert Item.objects.filter(state="open").count() == 30
-    assert review(bob, against=True) == set(items)
-    until(lambda: Verdict.objects.count() == 60)
-    assert set(Item.objects.filter(state="disputed").values_list("pk", flat=True)) == disputed
-    eve.goto(f"{QUEUE}?state=disputed")
-    eve.get_by_role("button", name="Settle disputes").press("Enter")
-    for _ in range(6):
-        eve.wait_for_url(re.compile(r"/review/\d+/"))
-        item = number(eve)
-        sides = eve.locator(".opinion b").all_inner_texts()
-        assert sides == ["A", "B"]
-        assert "ada" not in eve.locator(".sheet").inner_text().lower()
-        press(eve, "a")
-        gone_on(eve, item)
-    until(lambda: Verdict.objects.filter(adjudication=True).count() == 6)
-    assert set(Item.objects.values_list("state", flat=True)) == {"confirmed"}
-    assert Label.objects.filter(source="review").count() == sum(Item.objects.values_list("findings_count", flat=True))
 
 
 def test_screens(page: Any, account: Any, tmp_path: Path) -> None:

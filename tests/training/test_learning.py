@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from streaming import BACKWARDS, TIMEOUT, kind, store
 
 from detection import learning as news
 from detection import versions
@@ -22,40 +22,8 @@ from workers.console import perform
 
 pytestmark = pytest.mark.slow
 
-STEPS = [
-    "INFO gateway request accepted", "INFO order created", "INFO payment taken", "DEBUG cache hit",
-    "INFO parcel packed", "INFO parcel sent", "INFO mail queued",
-]  # fmt: skip
-TABLES = ["orders", "payments", "parcels", "mails", "customers"]
-TIMEOUT, BACKWARDS, AUDIT = "超时异常", "状态冲突", ""
 SMALL = {"hidden": 32, "intermediate": 16, "experts": 2, "batch": 16, "learning_rate": 1e-3}
 VERDICTS = 90
-
-
-def kind(number: int) -> str | None:
-    """What the sequence of this number is: a type, an audit (normal, and rare), or None, normal as most."""
-    return {0: TIMEOUT, 7: AUDIT}.get(number % 15, BACKWARDS if number % 8 == 1 else None)
-
-
-def lines(number: int) -> list[str]:
-    chance = random.Random(number)
-    found = [step for step in STEPS for _ in range(chance.choice([1, 1, 1, 1, 0, 2]))] or STEPS[:1]
-    table = chance.choice(TABLES)
-    if kind(number) == TIMEOUT:
-        found.insert(chance.randrange(len(found) + 1), f"ERROR table {table} timed out, giving up")
-    elif kind(number) == AUDIT:
-        found[1:1] = [f"INFO audit of {table} begins", f"INFO audit of {table} ends"]
-    elif kind(number) == BACKWARDS:  # every line is usual: without labels nobody could know
-        found += ["INFO parcel sent", "INFO parcel packed", "INFO order created"]
-    return found
-
-
-def store(start: int, count: int) -> list[Sequence]:
-    home = datasets.get_or_create(project="default", name="stream")
-    told = [(number, lines(number)) for number in range(start, start + count)]
-    return Sequence.objects.bulk_create(
-        Sequence(dataset=home, key=f"s{number}", entries=entries, length=len(entries)) for number, entries in told
-    )
 
 
 def judge(rows: list[Sequence]) -> None:
