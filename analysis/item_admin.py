@@ -63,10 +63,10 @@ class ItemAdmin(ProjectAdmin[Item]):
             raise PermissionDenied
         user, filters = access.person(request), Filters.read(request.GET)
         page = int(number) if (number := request.GET.get("page", "0")).isdecimal() else 0
-        items = filters.stated(user, filters.narrow(user, self.get_queryset(request)))
+        seen = access.visible(user, Project.objects.order_by("slug"), "slug")
+        projects = list(seen.values_list("slug", flat=True))
+        items = filters.stated(user, filters.narrow(user, Item.objects.filter(project__in=projects)))
         cards, more = queue_list.cards(items.order_by(*queue.ORDERS[filters.order]), min(page, 1000))
-        projects = list(access.visible(user, Project.objects.order_by("slug"), "slug").values_list("slug", flat=True))
-        judged = access.visible(user, Project.objects.all(), "slug", Role.REVIEWER)
         only = filters.project or (projects[0] if len(projects) == 1 else "")
         waiting = queue_list.waiting(request)
         context = {
@@ -86,7 +86,7 @@ class ItemAdmin(ProjectAdmin[Item]):
             "selects": queue_list.selects(user, filters, projects),
             "orders": queue_list.ORDERS,
             "projects": projects,
-            "judged": set(judged.values_list("slug", flat=True)),
+            "judged": queue_list.projects(request),
             "waits": waiting["open"],
             "disputes": waiting["disputed"],
             "policy_of": only if only and access.may(user, Role.ENGINEER, only) else "",
@@ -109,7 +109,7 @@ class ItemAdmin(ProjectAdmin[Item]):
         user, filters = access.person(request), Filters.read(request.POST)
         if filters.project:
             access.require(user, Role.REVIEWER, filters.project)
-        items = filters.narrow(user, queue_list.reviewable(user))
+        items = filters.narrow(user, queue_list.reviewable(request))
         found = queue.claim(user=user, items=items, order=filters.way, settle=filters.state == "disputed")
         if found:
             return HttpResponseRedirect(self.address(found) + filters.address)

@@ -25,6 +25,7 @@ from duolog.charts import Spark, sparks
 from duolog.models import Role
 from logs.engine import taxonomy
 from logs.labels import named
+from logs.models import Project
 from logs.models import Sequence as Row
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _sparks(times: Sequence[datetime], since: datetime, now: datetime) -> list[S
 Select = tuple[str, Any, list[tuple[str, Any]], str]
 
 
-def selects(user: access.Who, filters: Filters, projects: list[str]) -> list[Select]:
+def selects(user: access.Who, filters: Filters, names: list[str]) -> list[Select]:
     """Return what can be chosen: name, title, values with their names, and the value that is chosen.
 
     Services and types are those of what waits.
@@ -185,7 +186,7 @@ def selects(user: access.Who, filters: Filters, projects: list[str]) -> list[Sel
     types = {kind for _service, kind in pairs if kind}
     services = sorted({service for service, _type in pairs if service})
     every: list[tuple[str, Any, list[tuple[str, Any]]]] = [
-        ("project", _("project"), [(name, name) for name in projects] if len(projects) > 1 else []),
+        ("project", _("project"), [(name, name) for name in names] if len(names) > 1 else []),
         ("service", _("service"), [(name, name) for name in services]),
         ("severity", _("severity"), [(name, SEVERITIES[name]) for name in reversed(taxonomy.SEVERITIES)]),
         ("type", _("type"), sorted(((kind, named(kind)) for kind in types), key=lambda pair: pair[1])),
@@ -204,7 +205,7 @@ def waiting(request: HttpRequest) -> Counter[str]:
     found: Counter[str] | None = getattr(request, "_review_waiting", None)
     if found is None:
         user = access.person(request)
-        mine = reviewable(user).order_by()
+        mine = reviewable(request).order_by()
         judge, settle = (
             each.values_list("state", flat=True)[: MOST + 1]
             for each in (queue.for_user(user, mine), queue.to_settle(user, mine))
@@ -214,9 +215,22 @@ def waiting(request: HttpRequest) -> Counter[str]:
     return found
 
 
-def reviewable(user: access.Who) -> QuerySet[Item]:
-    """Return the items of projects where somebody may judge."""
-    return access.visible(user, Item.objects.all(), role=Role.REVIEWER)
+def projects(request: HttpRequest) -> list[str]:
+    """Return the slugs of the projects where whoever asks may judge; asked once a request."""
+    found: list[str] | None = getattr(request, "_review_projects", None)
+    if found is None:
+        mine = access.visible(access.person(request), Project.objects.order_by("slug"), "slug", Role.REVIEWER)
+        found = list(mine.values_list("slug", flat=True))
+        request._review_projects = found  # type: ignore[attr-defined]
+    return found
+
+
+def reviewable(request: HttpRequest) -> QuerySet[Item]:
+    """Return the items of projects where whoever asks may judge.
+
+    Their names, and no condition on memberships: of a single project the index then gives the first in order.
+    """
+    return Item.objects.filter(project__in=projects(request))
 
 
 def capped(count: int) -> str:

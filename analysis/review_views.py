@@ -192,7 +192,7 @@ def _item(request: HttpRequest, number: int, role: Role = Role.VIEWER) -> Item:
 
 def _next(request: HttpRequest, told: Told) -> HttpResponse:
     user, filters = access.person(request), Filters.read(request.GET)
-    items = filters.narrow(user, queue_list.reviewable(user)).exclude(pk__in=told.skip)
+    items = filters.narrow(user, queue_list.reviewable(request)).exclude(pk__in=told.skip)
     found = queue.claim(user=user, items=items, order=filters.way, settle=filters.state == "disputed")
     return _fragment(request, _item(request, found.pk)) if found else HttpResponse(status=204)
 

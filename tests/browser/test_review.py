@@ -1,4 +1,4 @@
-"""Items are reviewed in a real Chromium with the keyboard alone, and on a phone."""
+"""Items are reviewed in a real Chromium with the keyboard alone: blind by two, settled by a third, and on a phone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from reviewing import blind
 from scenes import shop
 
-from analysis.models import Item
+from analysis.models import Item, Lease, ReviewPolicy, Verdict
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -43,17 +43,74 @@ def gone_on(page: Any, item: int) -> None:
     )
 
 
-def test_screens(page: Any, account: Any, tmp_path: Path) -> None:
-    items = shop(30)
-    Item.objects.filter(pk=items[2].pk).update(doubted=True)
+def test_one_undoes_marks_searches_remarks_and_is_told_what_changed(page: Any, account: Any, until: Any) -> None:
+    items = [item.pk for item in shop(4)]
+    ReviewPolicy.objects.create(project="mine", control_share=0)
+    ada = account("ada")
+    begin(ada)
+    press(ada, "?")
+    assert ada.locator("#help").is_visible()
+    press(ada, "n", "Escape")
+    assert number(ada) == items[0] and not ada.locator("#help").is_visible()
+    press(ada, "j", "l", "k", "k", "Space", "0")
+    ada.keyboard.type("slow q")
+    press(ada, "Enter", "e")
+    ada.keyboard.type("nails")
+    press(ada, "Enter")
+    until(lambda: Lease.objects.filter(item=items[0], draft__note="nails").exists())
+    draft = Lease.objects.get(item=items[0]).draft
+    assert (draft["type"], len(draft["lines"])) == ("慢查询", 2)
+    ada.reload()
+    assert ada.locator(".line.marked").count() == 2
+    assert ada.locator(".note").input_value() == "nails"
+    until(lambda: Lease.objects.count() == 2)
+    ada.wait_for_load_state("networkidle")
+    press(ada, "a")
+    gone_on(ada, items[0])
+    until(lambda: Verdict.objects.filter(item=items[0], type="慢查询", note="nails").exists())
+    took = ada.evaluate("performance.getEntriesByName('shown').at(-1).duration") / 1000
+    assert took < SOON * 5, took  # the machine of a test is busy; benchmarks/review.py tells what it takes
+    press(ada, "u")
+    ada.wait_for_selector(f".sheet[data-item='{items[0]}'] [data-type=慢查询][aria-pressed=true]")
+    assert Item.objects.get(pk=items[0]).state == "open"
+    press(ada, "c")
+    ada.keyboard.type("@bob n a 1")
+    press(ada, "Control+Enter")
+    ada.wait_for_selector(".remark-of >> text=@bob n a 1")
+    Item.objects.filter(pk=items[0]).update(state="dismissed")
+    press(ada, "n")
+    ada.wait_for_selector("#said.alert >> text=it is dismissed now")
+    assert number(ada) == items[1]
+    Item.objects.filter(pk=items[1]).update(round=5)
+    press(ada, "1")
+    ada.wait_for_selector("#said.alert >> text=has changed since")
+    ada.locator("#said .button").click()
+    gone_on(ada, items[1])
+    press(ada, "g", "q")
+    ada.wait_for_url(f"**{QUEUE}*")
+    ada.errors[:] = [error for error in ada.errors if not error.endswith(": 409")]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_it_fits_a_phone_and_reads_in_both_languages(page: Any, account: Any, language: str, tmp_path: Path) -> None:
+    items = shop(12)
+    Item.objects.filter(pk=items[2].pk).update(doubted=True, severity="critical")
     blind(2)
     ada = account("ada", "engineer")
-    ada.goto(QUEUE)
-    ada.screenshot(path=tmp_path / "queue.png")
-    begin(ada)
-    ada.wait_for_timeout(800)
-    ada.screenshot(path=tmp_path / "review.png")
-    press(ada, "?")
-    ada.screenshot(path=tmp_path / "help.png")
-    press(ada, "Escape", "0")
-    ada.screenshot(path=tmp_path / "types.png")
+    ada.set_extra_http_headers({"Accept-Language": language})
+    word = {"en": "Normal", "zh-CN": "正常"}[language]
+    for width, height in ((1440, 900), (390, 844)):
+        ada.set_viewport_size({"width": width, "height": height})
+        ada.goto(QUEUE)
+        ada.screenshot(path=tmp_path / f"queue-{language}-{width}.png")
+        wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert ada.evaluate(wide) <= 0
+        ada.goto(f"/review/{items[0].pk}/")
+        ada.wait_for_load_state("networkidle")
+        assert word in ada.locator("[data-do=normal]").inner_text()
+        assert ada.locator("[data-do=normal]").is_visible()
+        press(ada, "k", "l", "1")
+        ada.screenshot(path=tmp_path / f"review-{language}-{width}.png")
+        assert ada.evaluate(wide) <= 0
+    ada.locator("[data-do=anomalous]").click()
+    gone_on(ada, items[0].pk)
