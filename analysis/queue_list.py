@@ -190,7 +190,7 @@ def selects(user: access.Who, filters: Filters, names: list[str]) -> list[Select
         ("service", _("service"), [(name, name) for name in services]),
         ("severity", _("severity"), [(name, SEVERITIES[name]) for name in reversed(taxonomy.SEVERITIES)]),
         ("type", _("type"), sorted(((kind, named(kind)) for kind in types), key=lambda pair: pair[1])),
-        ("kind", _("kind"), list(Item.Kind.choices)),
+        ("kind", _("asked because"), list(Item.Kind.choices)),
         ("owner", _("owner"), [("me", _("me")), ("nobody", _("nobody"))]),
         ("mentions", _("comments"), [("me", _("mention me"))]),
     ]
