@@ -170,7 +170,8 @@ def _votes(project: str, since: date | None) -> _Votes:
             settled[item] = anomalous
         else:
             told.append((item, user, anomalous, kind if anomalous else "", np.nan if seconds is None else seconds))
-    numbers, kinds = {}, {}
+    numbers: dict[int, int] = {}
+    kinds: dict[tuple[bool, str], int] = {}
     said = [kinds.setdefault((anomalous, kind), len(kinds)) for _, _, anomalous, kind, _ in told]
     items = [numbers.setdefault(each[0], len(numbers)) for each in told]
     people, users = np.unique([each[1] for each in told], return_inverse=True) if told else (np.zeros(0), [])
@@ -221,10 +222,12 @@ def _whole(counts: agreement.Counts) -> Whole:
 def _kinds(votes: _Votes) -> list[Kind]:
     counts = agreement.tally(votes.items, votes.said, max(1, len(votes.kinds)))
     often = counts.sum(0)
-    return [
-        Kind(*votes.kinds[number], int(often[number]), agreement.krippendorff(agreement.against(counts, number)))
-        for number in np.argsort(-often, kind="stable")[: min(MOST, len(votes.kinds))]
-    ]
+    found = []
+    for number in np.argsort(-often, kind="stable")[: min(MOST, len(votes.kinds))]:
+        anomalous, kind = votes.kinds[number]
+        alpha = agreement.krippendorff(agreement.against(counts, number))
+        found.append(Kind(anomalous, kind, int(often[number]), alpha))
+    return found
 
 
 def _pairs(votes: _Votes) -> list[Pair]:
