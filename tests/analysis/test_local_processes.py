@@ -104,13 +104,6 @@ def test_all_of_them_end_when_the_run_is_cancelled(base: Path) -> None:
     assert not processes()
 
 
-def test_patience_ends_all_of_them(base: Path) -> None:
-    ctx = Seen()
-    figures = tuned(base, ctx, epochs=1000.0, evaluations=5000, patience=1, learning_rate=1e-12)
-    assert figures["steps"] < 1000
-    assert any("stops at step" in line for line in ctx.logged)
-
-
 def test_a_training_that_was_cut_off_goes_on_where_it_was(base: Path, tmp_path: Path) -> None:
     class Kept(Seen):
         def checkpoint(self, step: int = 0, save: Any = None) -> None:
