@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KEYS = 9
 """Types that have a key of their own."""
-RECENT, EVENTS, NAMES = 500, 30, 9
+RECENT, EVENTS, NAMES = 200, 30, 9
 """Verdicts that tell which types are usual here; things that happened; and people, that are shown."""
 JUDGE, SETTLE, LOOK = "judge", "settle", "look"
 """What somebody may do about an item."""
