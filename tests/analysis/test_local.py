@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_bases
 
 from analysis.analysts.local import Local, LocalOptions
 from analysis.engine.compact import compact
@@ -128,16 +129,19 @@ def test_an_adapter_of_other_weights_is_refused(tuned: tuple[Local, Path], monke
 def test_a_training_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("analysis.engine.finetune.CHECKPOINTS", 2)
     train, validation = incidents(16, 1), incidents(4, 2)
-    ctx = Kept(tmp_path, stop_at=3)
+    few = replace(FEW, base=str(tiny_bases.write(tmp_path / "base", "gemma3_text")))
+    (tmp_path / "kept").mkdir()
+    ctx = Kept(tmp_path / "kept", stop_at=3)
     with pytest.raises(Stop):
-        Local(FEW).fit(train, validation, ctx)
+        Local(few).fit(train, validation, ctx)
     assert [step for step, _place in ctx.saved] == [2]
     ctx.stop_at = 0
-    figures = Local(FEW).fit(train, validation, ctx)
+    figures = Local(few).fit(train, validation, ctx)
     assert figures["steps"] == 4
     assert [step for step, _place in ctx.saved] == [2, 4]
 
 
-def test_without_labels_there_is_nothing_to_learn() -> None:
+def test_without_labels_there_is_nothing_to_learn(tmp_path: Path) -> None:
+    few = replace(FEW, base=str(tiny_bases.write(tmp_path, "gemma3_text")))
     with pytest.raises(ValueError, match="labelled sequences"):
-        Local(FEW).fit([LogSequence("one", ("a line",))], [LogSequence("two", ("a line",))], NullContext())
+        Local(few).fit([LogSequence("one", ("a line",))], [LogSequence("two", ("a line",))], NullContext())

@@ -54,8 +54,8 @@ def incidents(count: int, seed: int) -> list[Any]:
     return list(Incidents(Options(language="en", types=TYPES, normal_share=0.3)).generate(count, seed))
 
 
-def test_two_processes_learn_one_adapter(tmp_path: Path) -> None:
-    analyst, ctx = Local(LocalOptions(processes=2, batch=1, evaluations=2, texts=0.0)), Seen()
+def test_two_processes_learn_one_adapter(base: Path, tmp_path: Path) -> None:
+    analyst, ctx = Local(LocalOptions(base=str(base), processes=2, batch=1, evaluations=2, texts=0.0)), Seen()
     figures = analyst.fit(incidents(12, 1), incidents(4, 2), ctx)
     assert figures["steps"] == 6  # twelve sequences, two at a time
     assert ctx.steps == 6 and ctx.metrics["loss"] == list(range(6))

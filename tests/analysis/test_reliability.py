@@ -31,9 +31,9 @@ def tidy(frame: pandas.DataFrame) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-@pytest.mark.parametrize("classes", [2, 3])
-def test_figures_are_those_of_crowd_kit(classes: int) -> None:
-    truth, at, who, values = crowd([0.95, 0.9, 0.8, 0.7, 0.85], 300, classes, seed=classes, share=0.9)
+def test_figures_are_those_of_crowd_kit() -> None:
+    classes = 3
+    truth, at, who, values = crowd([0.95, 0.9, 0.8, 0.7, 0.85], 300, classes, seed=3, share=0.9)
     peer = DawidSkene(n_iter=150, tol=-1).fit(pandas.DataFrame({"task": at, "worker": who, "label": values}))
     found = reliability.fit(at, who, values, classes, smoothing=0)
     np.testing.assert_allclose(found.posterior, tidy(peer.probas_), atol=1e-4)

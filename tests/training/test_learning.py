@@ -37,7 +37,7 @@ def judge(rows: list[Sequence]) -> None:
 
 def members() -> dict[int, dict[str, set[int]]]:
     found: dict[int, dict[str, set[int]]] = {}
-    for split in Split.objects.all():
+    for split in Split.objects.filter(dataset__name="stream"):
         found.setdefault(split.revision, {})[split.name] = set(split.sequence_ids)
     return found
 
@@ -104,7 +104,9 @@ def test_the_verdicts_are_in_the_next_division_and_nothing_is_in_two_parts(told:
 def test_the_candidate_is_the_shadow_and_the_champion_stays(told: dict[str, Any]) -> None:
     assert champion().number == 1
     assert ModelAlias.objects.get(name="m", alias="shadow").version.number == 3
-    reasons = AliasChange.objects.filter(alias="shadow").order_by("id").values_list("version__number", "reason")
+    reasons = (
+        AliasChange.objects.filter(name="m", alias="shadow").order_by("id").values_list("version__number", "reason")
+    )
     assert list(reasons) == [(2, "learned from 90 verdicts"), (3, "learned from 30 verdicts")]
 
 
@@ -121,7 +123,7 @@ def test_both_were_measured_on_the_same_sequences_and_the_candidate_is_better(to
 
 
 def test_it_is_better_on_what_nobody_reviewed(told: dict[str, Any]) -> None:
-    unseen = [one for one in datasets.read(Dataset.objects.get()) if int(one.id[1:]) >= VERDICTS + 30]
+    unseen = [one for one in datasets.read(Dataset.objects.get(name="stream")) if int(one.id[1:]) >= VERDICTS + 30]
     truth = [bool(kind(int(one.id[1:]))) for one in unseen]
     f1 = []
     for number in (1, 2):
@@ -143,7 +145,7 @@ def test_further_verdicts_leave_the_others_where_they_were_and_withdrawn_ones_go
     for name in ("train", "validation", "test"):
         assert first[name] - gone <= second[name]
     assert len(set.union(*second.values())) == VERDICTS + 30 - 3
-    lineage = Split.objects.get(revision=2, name="train").lineage
+    lineage = Split.objects.get(dataset__name="stream", revision=2, name="train").lineage
     assert (lineage["extends"], lineage["labels"]["review"]) == (1, VERDICTS + 30 - 3)
     kept = ModelVersion.objects.get(name="m", number=3).lineage
     assert (kept["revision"], kept["after"], kept["verdicts"]) == (2, "m:2", 30)
