@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from analysis import grouping, sampling
@@ -62,19 +62,23 @@ def open_for(scan_id: int) -> int:
     # CONFLICT leave one of each; that neither waits for the other crosswise (each statement inserts in the order of its
     # own scores) is due to the dataset's row, for which the second waits.
     Dataset.objects.select_for_update(no_key=True, of=("self",)).filter(scans=scan_id).first()
-    return _open(OPEN, {"open": Finding.State.OPEN, "scan": scan_id}, Q(pk=scan_id))
+    return _open(OPEN, {"open": Finding.State.OPEN, "scan": scan_id}, Q(pk=scan_id), Score.objects.filter(scan=scan_id))
 
 
 @transaction.atomic
 def open_new(source_id: int) -> int:
     """Open a finding for each anomalous score of a source's live scans that is news, and return how many are new."""
     live = Q(dataset__sources=source_id, day__gte=timezone.now().date() - timedelta(days=1))
-    return _open(NEWS, {"open": Finding.State.OPEN, "source": source_id}, live)
+    news = Score.objects.filter(newscore__isnull=False, scan__dataset__sources=source_id)
+    return _open(NEWS, {"open": Finding.State.OPEN, "source": source_id}, live, news)
 
 
-def _open(statement: str, values: dict[str, Any], scans: Q) -> int:
+def _open(statement: str, values: dict[str, Any], scans: Q, scores: QuerySet[Score]) -> int:
+    found_again = Finding.objects.filter(state=Finding.State.OPEN, sequence__in=scores.values("sequence"))
     with connection.cursor() as cursor:
         cursor.execute(grouping.TURN)
+        # The race: a person judges an item while we hold a finding of it that takes over a score, and want the item.
+        grouping.lock(found_again.exclude(item=None).values("item"))
         cursor.execute(statement, values)
         fresh = sum(fresh for (fresh,) in cursor)
     grouping.gather()

@@ -6,8 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from analysis import alerts, muting
@@ -53,9 +55,8 @@ def gather() -> None:
     """Put every finding that is in no item into one; mute what rules say.
 
     A finding joins the item of its project, template sequence and service, and is decided as that is: what somebody
-    called a false alarm stays one (a share of such is asked about again, as controls are). What was confirmed, and
-    quiet for a while, opens again. Called in the transaction that opens the findings, which holds
-    `TURN`: so nobody else makes or joins items of findings meanwhile.
+    called a false alarm stays one. What was confirmed, and quiet for a while, opens again. Called in the transaction
+    that opens the findings, which holds `TURN`: so nobody else makes or joins items of findings meanwhile.
     """
     found = Gathered()
     while page := _page():
@@ -95,7 +96,17 @@ def _place(groups: dict[Key, list[Fresh]], found: Gathered) -> None:
         _join(items[key], fresh)
         items[key].last_seen_at = now
     touched = list({item.pk: item for item in items.values()}.values())
-    columns = ["state", "round", "sequence", "score", "findings_count", "priority", "last_seen_at", "settled_at"]
+    columns = [
+        "state",
+        "round",
+        "sequence",
+        "score",
+        "findings_count",
+        "priority",
+        "last_seen_at",
+        "settled_at",
+        "statement",
+    ]
     Item.objects.bulk_update(touched, columns)
     record(made, Event.Action.OPENED)
     record(reopened, Event.Action.REOPENED)
@@ -119,9 +130,8 @@ def _known(groups: Iterable[Key]) -> dict[Key, Item]:
     rows = Item.objects.filter(kind=Item.Kind.FINDINGS, fingerprint__in={mark for _, mark, _ in keys})
     known = {(item.project, bytes(item.fingerprint), item.service): item for item in rows}
     known = {key: item for key, item in known.items() if key in keys}
-    wanted = {item.merged_into_id or item.pk for item in known.values()}
     # The race: a verdict settles an item while a finding joins it, and the finding stays open for ever.
-    locked = Item.objects.select_for_update(no_key=True).filter(pk__in=wanted).order_by("pk").in_bulk()
+    locked = lock({item.merged_into_id or item.pk for item in known.values()})
     return {key: locked[item.merged_into_id or item.pk] for key, item in known.items()}
 
 
@@ -137,6 +147,7 @@ def _reopened(items: Iterable[Item], now: datetime) -> list[Item]:
     ]
     for item in again:
         item.state, item.round, item.settled_at = Item.State.OPEN, item.round + 1, None
+        item.statement = None  # what was said then stays true of what was seen then, whatever is undone from here on
     return again
 
 
@@ -151,13 +162,17 @@ def _join(item: Item, fresh: list[Fresh]) -> None:
     )
 
 
+def lock(items: Iterable[int] | QuerySet[Any, Any]) -> dict[int, Item]:
+    """Lock items, by number, and return them; before any of their findings, and in one order, as everybody does."""
+    return Item.objects.select_for_update(no_key=True).filter(pk__in=items).order_by("pk").in_bulk()
+
+
 def reported(reports: Iterable[AnomalyReport]) -> None:
     """Let items that nobody decided on say what the newest reports on their findings do; called as these are stored."""
     newest = {report.finding_id: report for report in reports}
     items = Item.objects.filter(findings__in=list(newest), state__in=[*UNDECIDED, Item.State.MUTED])
     told = dict(Finding.objects.filter(pk__in=list(newest)).values_list("item", "pk"))
-    # In one order, as everybody locks items.
-    rows = list(Item.objects.select_for_update(no_key=True).filter(pk__in=items.values("pk")).order_by("pk"))
+    rows = list(lock(items.values("pk")).values())
     for item in rows:
         report = newest[told[item.pk]]
         item.type, item.severity = report.type, report.severity

@@ -16,7 +16,7 @@ from analysis import cases, grouping
 from analysis.analyst import Chosen
 from analysis.cases import Open
 from analysis.engine import grounding, schema
-from analysis.models import AnomalyReport, Finding
+from analysis.models import AnomalyReport, Finding, Item
 from duolog.plugins.types import Case, Language, Report, Unexplained, Usage
 from workers.context import clean
 from workers.models import Run
@@ -166,7 +166,9 @@ def keep(written: Iterable[Written], *, chosen: Chosen, run: Run) -> None:
     """
     AnomalyReport.objects.filter(run=run, state=WRITING).delete()
     kept = list(written)
-    # The race: retention or a person deletes a finding meanwhile. Those that are there are held until we commit.
+    # The race: a person judges an item while we hold its findings and want the item, and each waits for the other. So
+    # items come first. And retention or a person deletes a finding meanwhile: those that are there are held, too.
+    grouping.lock(Item.objects.filter(findings__in=[each.opened.finding.pk for each in kept]).values("pk"))
     held = Finding.objects.select_for_update(no_key=True).filter(pk__in=[each.opened.finding.pk for each in kept])
     there = set(held.order_by("pk").values_list("pk", flat=True))
     kept = [each for each in kept if each.opened.finding.pk in there]

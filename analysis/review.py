@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -208,8 +209,9 @@ def comment(*, user: AbstractBaseUser, item: Item, text: str) -> Comment:
 
 def mentioned(text: str, project: str) -> list[int]:
     """Return the numbers of the members of a project whose @name stands in a text."""
-    names = {word.lstrip("@").rstrip(".,;:!?，。；：！？)") for word in text.split() if word.startswith("@")}
-    return list(access.members(project).filter(username__in=names).values_list("pk", flat=True))
+    # A name ends where none could go on: Chinese puts no space behind it.
+    members = access.members(project).values_list("pk", "username") if "@" in text else []
+    return [pk for pk, name in members if re.search(rf"@{re.escape(name)}(?![A-Za-z0-9_@+-])", text)]
 
 
 @transaction.atomic

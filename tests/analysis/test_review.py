@@ -152,7 +152,8 @@ def test_merged_items_are_one_and_settled_by_one_verdict(item: Item) -> None:
 def test_those_who_are_meant_by_a_remark_find_it(item: Item) -> None:
     ada, bob = person("ada"), person("bob")
     User.objects.create_user("eve")
-    made = review.comment(user=ada, item=item, text="@bob, @eve 看看这个 @nobody")
+    person("bobb")
+    made = review.comment(user=ada, item=item, text="请@bob看看, @eve @bobby @nobody")
     assert list(made.mentions.all()) == [bob]
 
 
