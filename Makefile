@@ -39,12 +39,13 @@ lint: install
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 
-# A file stays in one process: what its tests share (a model that was trained for them) is made once.
+# A file stays in one process, and folders in order: what their tests share (a model that was trained for them, say) is
+# made once, and gone before others look.
 # Fault tests run stacks of their own with short leases, so they come second and alone.
 test: lint  ## lint, types, import contracts, and the whole suite on real embedded services
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable tests/plugins/dummy
-	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile -m 'not fault' $(PYTEST)
-	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile -m fault $(PYTEST)
+	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not fault' $(PYTEST)
+	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m fault $(PYTEST)
 
 messages: install  ## extract, merge and compile the translations
 	$(BIN)/python platform/duolog/locale/update.py

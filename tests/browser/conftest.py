@@ -58,13 +58,13 @@ def account(page: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
 
     opened = []
 
-    def make(name: str, role: str = "reviewer", **more: Any) -> Any:
+    def make(name: str, role: str = "reviewer", locale: str = "en-US") -> Any:
         user = User.objects.create_user(name, is_staff=True)
         Membership.objects.create(user=user, project="mine", role=role)
         client = Client()
         client.force_login(user)
         context = page.context.browser.new_context(
-            base_url=live_server.url, locale="en-US", viewport={"width": 1440, "height": 900}, **more
+            base_url=live_server.url, locale=locale, viewport={"width": 1440, "height": 900}
         )
         context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
         tab = context.new_page()
