@@ -74,7 +74,7 @@ class Framer:
         if end >= 0:
             message = bytes(buffer[:end]).rstrip(AFTER)
             if message and not self._skip:
-                found.append(message if len(message) <= self.most else self._too_long(message))
+                found.append(message if len(message) <= self.most else self._too_long(message[:HEAD]))
             del buffer[: end + 1]
             self._seen = self._skip = 0
             return True
