@@ -45,7 +45,7 @@ lint: install
 test: lint  ## lint, types, import contracts, and the whole suite on real embedded services
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable tests/plugins/dummy
 	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not fault' $(PYTEST)
-	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m fault $(PYTEST)
+	DUOLOG_TEST_HOME=$(CURDIR)/$(TEST_HOME) $(BIN)/python -m pytest -n 2 -m fault $(PYTEST)
 
 messages: install  ## extract, merge and compile the translations
 	$(BIN)/python platform/duolog/locale/update.py
