@@ -180,11 +180,6 @@ def blind(item: Item) -> bool:
     return item.state == Item.State.OPEN and queue.policy(item.project).reviewers > 1
 
 
-def waits_for(item: Item) -> int:
-    """Return how many verdicts an open item still lacks."""
-    return max(0, queue.policy(item.project).reviewers - counting(item).count())
-
-
 # --- the rest ---------------------------------------------------------------------------------------------------
 
 

@@ -119,7 +119,7 @@ def learning(version: ModelVersion) -> list[dict[str, Any]]:
 
 def beside(version: ModelVersion) -> dict[str, Any] | None:
     """Return what a candidate's page shows of the version it was measured beside; None for one that was not."""
-    parts = []
+    parts: list[dict[str, Any]] = []
     for part, figures in version.metrics.items():
         if "champion" not in figures:
             continue
@@ -138,7 +138,9 @@ def beside(version: ModelVersion) -> dict[str, Any] | None:
             }
             for kind, found in figures["types"].items()
         ]
-        parts.append({"name": part, "sequences": figures["sequences"], "figures": rows, "kinds": kinds, **live})
+        shown = {"sequences": figures["sequences"], "figures": rows, "kinds": kinds, **live}
+        if not any(shown.items() <= other.items() for other in parts):  # else people reviewed all of the test part
+            parts.append({"name": part, **shown})
     if not parts:
         return None
     told = {"champion": parts[0]["version"], "id": parts[0]["id"], "verdicts": version.lineage.get("verdicts", 0)}

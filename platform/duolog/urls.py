@@ -21,8 +21,8 @@ import logs.redaction_api
 import logs.rejected_api
 import logs.sources_api
 import workers.api
-from analysis import agreement_page, review_views, usage_page
-from duolog import alert_pages, redaction
+from analysis import agreement_page, alerts_page, review_views, usage_page
+from duolog import redaction
 from duolog.admin import live
 from duolog.importing import review, upload
 from duolog.plugins import registry
@@ -69,15 +69,15 @@ urlpatterns = [
     path("admin/redaction/", admin.site.admin_view(redaction.index), name="redaction-index"),
     path("admin/redaction/<slug:project>/", admin.site.admin_view(redaction.page), name="redaction"),
     path("admin/agreement/", admin.site.admin_view(agreement_page.index), name="agreement-index"),
-    path("admin/alerts/", admin.site.admin_view(alert_pages.index), name="alerts-index"),
-    path("admin/alerts/<slug:project>/", admin.site.admin_view(alert_pages.page), name="alerts"),
+    path("admin/alerts/", admin.site.admin_view(alerts_page.index), name="alerts-index"),
+    path("admin/alerts/<slug:project>/", admin.site.admin_view(alerts_page.page), name="alerts"),
     path(
         "admin/alerts/<slug:project>/new/<str:notifier>/",
-        admin.site.admin_view(alert_pages.new),
+        admin.site.admin_view(alerts_page.new),
         name="new-alert-channel",
     ),
-    path("admin/alerts/<slug:project>/<int:pk>/", admin.site.admin_view(alert_pages.channel), name="alert-channel"),
-    path("admin/alerts/<slug:project>/<int:pk>/test/", admin.site.admin_view(alert_pages.test), name="alert-test"),
+    path("admin/alerts/<slug:project>/<int:pk>/", admin.site.admin_view(alerts_page.channel), name="alert-channel"),
+    path("admin/alerts/<slug:project>/<int:pk>/test/", admin.site.admin_view(alerts_page.test), name="alert-test"),
     path("admin/usage/", admin.site.admin_view(usage_page.index), name="usage-index"),
     *review_views.patterns(admin.site.admin_view),
     path("admin/live/", admin.site.admin_view(live), name="overview-live"),

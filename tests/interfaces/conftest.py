@@ -90,3 +90,23 @@ def _uncounted() -> None:
     from django.core.cache import cache
 
     cache.clear()
+
+
+@pytest.fixture
+def come(db: None) -> Callable[..., Any]:
+    """Return a console session of somebody new, by name, with a role on the project `mine`; `client.user` is them."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from duolog.models import Membership
+
+    def make(name: str, role: str = "reviewer") -> Client:
+        user = User.objects.create_user(name, is_staff=True)
+        if role:
+            Membership.objects.create(user=user, project="mine", role=role)
+        client = Client(HTTP_ACCEPT_LANGUAGE="en")
+        client.force_login(user)
+        client.user = user  # type: ignore[attr-defined]
+        return client
+
+    return make

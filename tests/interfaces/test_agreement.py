@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ def test_strangers_do_not_find_it(api: Any, browser: Any, judged: list[User]) ->
 def test_a_reason_is_told_in_the_language_of_the_request(api: Any, ours: Any) -> None:
     say(asked(1)[0], people("ann")[0], "")
     client = api("viewer")
-    for language, words in (("en", "too few items"), ("zh-hans", "条目太少")):
+    for language, words in (("en", "too few items"), ("zh-hans", "审核项太少")):
         told = client.get(ENDPOINT, {"project": "ours"}, headers={"accept-language": language}).json()
         assert words in told["types"]["alpha"]["reason"]
 
@@ -74,6 +75,7 @@ def test_the_page_shows_what_the_figures_mean(browser: Any, judged: list[User]) 
         assert words.replace("'", "&#x27;") in page or words in page, words
     assert EVIL not in page
     assert "the same on 11 of 12 items" in page
+    assert re.search(r"over the \d+ items that \d+ people judged", page)
 
 
 def test_an_empty_page_says_what_to_do(browser: Any, ours: Any) -> None:
@@ -84,7 +86,7 @@ def test_an_empty_page_says_what_to_do(browser: Any, ours: Any) -> None:
     assert "set the reviewers an item to 2" in page and "By reviewer" in page
     assert client.get(PAGE, {"since": "2026-02-31"}).status_code == 200
     client.cookies["django_language"] = "zh-hans"
-    assert "把每个条目的审核员数设为 2" in client.get(PAGE).content.decode()
+    assert "把每个审核项的审核员数设为 2" in client.get(PAGE).content.decode()
 
 
 def test_without_a_project_there_is_nothing_to_see(browser: Any) -> None:

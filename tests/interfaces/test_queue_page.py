@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from tenants import make_tenant
 from analysis import queue, review
 from analysis.models import Item, ReviewPolicy
 from analysis.review import Said
-from duolog.models import Membership
 
 pytestmark = pytest.mark.django_db
 QUEUE = "/admin/analysis/item/"
@@ -24,23 +22,6 @@ def items() -> list[Item]:
     """Six items, the one that teaches most first; no controls."""
     ReviewPolicy.objects.create(project="mine", control_share=0)
     return shop(6)
-
-
-@pytest.fixture
-def come() -> Callable[..., Client]:
-    """A session of somebody with a role on the project."""
-    from django.contrib.auth.models import User
-
-    def make(name: str, role: str = "reviewer") -> Client:
-        user = User.objects.create_user(name, is_staff=True)
-        if role:
-            Membership.objects.create(user=user, project="mine", role=role)
-        client = Client(HTTP_ACCEPT_LANGUAGE="en")
-        client.force_login(user)
-        client.user = user  # type: ignore[attr-defined]
-        return client
-
-    return make
 
 
 def html(client: Client, query: str = "", **more: Any) -> str:

@@ -17,10 +17,9 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from analysis import channels
+from analysis import channels, option_forms
 from analysis.models import Channel, Route
 from analysis.models.alerts import SEVERITIES, check_zone
-from duolog import option_forms
 
 PREFIX = "option-"
 DAYS = [(str(day + 1), WEEKDAYS[day]) for day in range(7)]

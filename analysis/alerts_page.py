@@ -18,9 +18,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from analysis import channels, deliveries
+from analysis.alerts_forms import ChannelForm, RouteForm
 from analysis.models import Channel, Delivery, Route
 from duolog import access
-from duolog.alert_forms import ChannelForm, RouteForm
 from duolog.models import Role
 from duolog.plugins import registry
 from duolog.plugins.options import OptionsError
