@@ -9,6 +9,7 @@ from django.core.management import CommandError
 
 from analysis import findings
 from analysis.models import Finding
+from detection import experts
 from detection.models import Scan, Score
 from workers.console import perform
 from workers.models import Run
@@ -34,6 +35,12 @@ def test_every_sequence_has_a_score_and_the_anomalous_have_blame(scan: Scan) -> 
             assert len(score.blame) == len(score.sequence.entries)
             assert min(score.blame) >= 0
             assert sum(score.blame) == pytest.approx(1) or not any(score.blame)
+
+
+def test_who_reviews_a_finding_may_see_which_experts_worked_on_it(scan: Scan) -> None:
+    found = experts.fired(Score.objects.filter(scan=scan, anomalous=True)[0])
+    assert sum(each.share for each in found) == pytest.approx(1, abs=0.02)
+    assert found == sorted(found, key=lambda each: -each.share)
 
 
 def test_findings_follow_the_scan_once(scan: Scan) -> None:
